@@ -1,0 +1,1 @@
+"""Plumbing without a single word of the domain. Imports only libraries."""

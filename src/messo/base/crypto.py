@@ -1,0 +1,97 @@
+"""Keys of the installation: encryption at rest, and the keyed hash that stands for a person."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import secrets
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_NONCE = 12
+_KEY = 32
+
+
+class SecretError(Exception):
+    """A secret of the installation is missing, malformed, or not the one that was used."""
+
+
+def new_secret(key_id: str = "1") -> str:
+    """A fresh value for MESSO_SECRETS: `id:base64 of 32 bytes`."""
+    return f"{key_id}:{base64.b64encode(os.urandom(_KEY)).decode()}"
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """The installation's secrets, newest first: `2:<base64>,1:<base64>`.
+
+    New values are encrypted with the first; older ones only decrypt, so a secret can be rotated.
+    The keyed hash always uses the last, the first there ever was: it must not change.
+    """
+
+    keys: dict[str, bytes]
+
+    @classmethod
+    def parse(cls, text: str) -> "Secrets":
+        """Read the setting. `SecretError` says what is wrong with it, never what it holds."""
+        keys: dict[str, bytes] = {}
+        for part in filter(None, text.replace(" ", "").split(",")):
+            key_id, _, value = part.partition(":")
+            try:
+                key = base64.b64decode(value, validate=True)
+            except binascii.Error:
+                key = b""
+            if not key_id.isalnum() or len(key) != _KEY:
+                raise SecretError(
+                    "MESSO_SECRETS must be id:base64 of 32 bytes, several separated by commas; "
+                    "`messo doctor --new-secret` prints one"
+                )
+            keys[key_id] = key
+        if not keys:
+            raise SecretError("MESSO_SECRETS is empty; `messo doctor --new-secret` prints one")
+        return cls(keys)
+
+    def encrypt(self, text: str) -> str:
+        """`key id.base64(nonce + AES-256-GCM)`."""
+        key_id, key = next(iter(self.keys.items()))
+        nonce = os.urandom(_NONCE)
+        sealed = nonce + AESGCM(key).encrypt(nonce, text.encode(), key_id.encode())
+        return f"{key_id}.{base64.b64encode(sealed).decode()}"
+
+    def decrypt(self, text: str) -> str:
+        """What `encrypt` was given. `SecretError` if its key is no longer listed."""
+        key_id, _, value = text.partition(".")
+        if key_id not in self.keys:
+            raise SecretError(f"MESSO_SECRETS no longer lists the key {key_id!r}")
+        sealed = base64.b64decode(value)
+        try:
+            opened = AESGCM(self.keys[key_id]).decrypt(
+                sealed[:_NONCE], sealed[_NONCE:], key_id.encode()
+            )
+        except InvalidTag:
+            raise SecretError(
+                f"the key {key_id!r} is not the one this was encrypted with"
+            ) from None
+        return opened.decode()
+
+    def keyed_hash(self, text: str) -> str:
+        """16 hex digits that stand for a person where the person must not appear."""
+        return self.keyed_digest(text)[:8].hex()
+
+    def keyed_digest(self, text: str) -> bytes:
+        """32 bytes: HMAC-SHA256 (RFC 2104) under the installation's first secret."""
+        key = next(reversed(self.keys.values()))
+        return hmac.digest(key, text.encode(), hashlib.sha256)
+
+
+def new_api_key() -> str:
+    """A 256-bit random key, 43 URL-safe characters."""
+    return secrets.token_urlsafe(32)
+
+
+def key_digest(key: str) -> bytes:
+    """SHA-256 of an API key: what is stored and looked up. A 256-bit key needs no salt."""
+    return hashlib.sha256(key.encode()).digest()

@@ -1,0 +1,346 @@
+"""Requests and answers of the API, problem documents (RFC 9457), and bodies read within bounds.
+
+API routes are plain ASGI callables made by `Endpoint`: no framework stands between the server and
+a function that takes a `Request` and returns an `Answer`.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Any, Literal
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from messo.base import db, log, metrics
+from messo.base.coalesce import QueueFullError
+from messo.base.ids import new_id
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
+
+logger = log.get(__name__)
+
+JSON = (b"content-type", b"application/json; charset=utf-8")
+PROBLEM = (b"content-type", b"application/problem+json")
+# The reference platform's own, for machines that read answers, and for browsers that open them.
+SECURITY: Headers = (
+    (b"content-security-policy", b"default-src 'none'; upgrade-insecure-requests"),
+    (b"cross-origin-embedder-policy", b"require-corp"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"origin-agent-cluster", b"?1"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"strict-transport-security", b"max-age=15552000; includeSubDomains"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-dns-prefetch-control", b"off"),
+    (b"x-download-options", b"noopen"),
+    (b"x-frame-options", b"DENY"),
+    (b"x-permitted-cross-domain-policies", b"none"),
+    (b"x-xss-protection", b"0"),
+    # Keys travel in a header, never in a cookie: any page may call the API with its own key.
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"*"),
+)
+
+
+class Answer:
+    """Status, body and the headers beyond the usual ones."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, body: bytes, headers: Headers = (JSON,)) -> None:
+        self.status = status
+        self.body = body
+        self.headers = list(headers)
+
+
+class Problem(Exception):  # noqa: N818  RFC 9457 calls it a problem
+    """A refusal: `title` is stable and may be compared, `detail` is for the person who reads it."""
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        *,
+        field: str | None = None,
+        headers: Headers = (),
+    ) -> None:
+        super().__init__(title)
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.field = field
+        self.headers = headers
+
+    def answer(self) -> Answer:
+        document: dict[str, Any] = {
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.field is not None:
+            document["field"] = self.field
+        return Answer(self.status, msgspec.json.encode(document), [PROBLEM, *self.headers])
+
+
+class GatewayProblem(Problem):
+    """A refusal in the shape of the gateway that stands before the reference platform."""
+
+    def __init__(self, status: int, message: str, headers: Headers = ()) -> None:
+        super().__init__(status, message, message, headers=headers)
+
+    def answer(self) -> Answer:
+        body = msgspec.json.encode({"statusCode": self.status, "message": self.detail})
+        return Answer(self.status, body, [(b"content-type", b"application/json"), *self.headers])
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection before it had sent its body."""
+
+
+class Request:
+    """What a route may know of a request."""
+
+    __slots__ = ("_headers", "answer_headers", "id", "path", "receive", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive, path: Mapping[str, str]) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.path = path
+        self.id = new_id()
+        self.answer_headers: list[tuple[bytes, bytes]] = []  # added to whatever is answered
+        self._headers: dict[bytes, bytes] | None = None
+
+    def header(self, name: bytes) -> str | None:
+        """A header's value (latin-1), by lower-case name; of several the first."""
+        if self._headers is None:
+            self._headers = dict(reversed(self.scope["headers"]))
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's parameters; of several the last."""
+        return dict(parse_qsl(self.scope["query_string"].decode("latin-1")))
+
+    def client_address(self, trusted: Sequence[Any]) -> str | None:
+        """The client's address, or None where it cannot be known.
+
+        X-Forwarded-For is read from the right, and only as far as trusted proxies wrote it.
+        """
+        client = self.scope.get("client")
+        address: str | None = client[0] if client else None
+        if not trusted or address is None or not _within(address, trusted):
+            return address
+        for hop in reversed((self.header(b"x-forwarded-for") or "").split(",")):
+            candidate = hop.strip()
+            try:
+                ip_address(candidate)
+            except ValueError:
+                return None
+            address = candidate
+            if not _within(candidate, trusted):
+                break
+        return address
+
+    async def json_body(self, limit: int) -> bytes:
+        """The body, if it says it is JSON and fits `limit` bytes.
+
+        415 or 413 otherwise; `ClientGoneError` if the client hangs up. How long a body may take
+        is the server's affair (`base/server.py`).
+        """
+        kind = self.header(b"content-type")
+        if kind is not None and not _is_json(kind):
+            raise Problem(
+                415,
+                "Unsupported media type",
+                f"The body must be JSON: send Content-Type: application/json, not {kind[:80]!r}.",
+                field="Content-Type",
+            )
+        if self.header(b"content-encoding") not in (None, "identity"):
+            raise Problem(
+                415,
+                "Unsupported media type",
+                "Compressed bodies are not read: send the JSON as it is, without Content-Encoding.",
+                field="Content-Encoding",
+            )
+        if int(self.header(b"content-length") or 0) > limit:
+            raise _too_large(limit)
+        parts: list[bytes] = []
+        size, more = 0, True
+        while more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            more = message.get("more_body", False)
+            if size > limit:
+                raise _too_large(limit)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _is_json(content_type: str) -> bool:
+    media = content_type.split(";", 1)[0].strip().lower()
+    return media == "application/json" or (
+        media.startswith("application/") and media.endswith("+json")
+    )
+
+
+def _within(address: str, networks: Sequence[Any]) -> bool:
+    return any(ip_address(address) in network for network in networks)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(
+        413,
+        "Payload too large",
+        f"The body may be at most {limit} bytes.",
+        headers=[(b"connection", b"close")],
+    )
+
+
+def not_available(detail: str, retry_after_seconds: int = 1) -> Problem:
+    """503: what is asked cannot be done now, and when to try again."""
+    return Problem(
+        503,
+        "Service unavailable",
+        detail,
+        headers=[(b"retry-after", b"%d" % retry_after_seconds)],
+    )
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a route, for the reference."""
+
+    name: str
+    place: Literal["path", "query", "header"]
+    about: str
+    required: bool = False
+    type: Any = str
+
+
+@dataclass(frozen=True)
+class Route:
+    """One operation of the API: where it is, what runs, and what the reference says of it.
+
+    `answers` maps a status to the type of the body and what it means.
+    """
+
+    method: str
+    path: str  # /api/v1/messages/{fiscal_code}
+    name: str
+    function: Callable[[Request], Awaitable[Answer]]
+    summary: str
+    about: str = ""
+    body: Any = None
+    answers: Mapping[int, tuple[Any, str]] = field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()
+
+
+class Router:
+    """Finds the endpoint of a request: exact paths by look-up, the others by pattern."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._exact: dict[tuple[str, str], Endpoint] = {}
+        self._patterns: list[tuple[str, re.Pattern[str], Endpoint]] = []
+        for route in routes:
+            endpoint = Endpoint(route.name, route.function)
+            if "{" in route.path:
+                pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path)
+                self._patterns.append((route.method, re.compile(pattern + r"\Z"), endpoint))
+            else:
+                self._exact[route.method, route.path] = endpoint
+
+    def find(self, scope: Scope) -> "Endpoint | None":
+        """The endpoint, with its path parameters put into the scope."""
+        method, path = scope["method"], scope["path"]
+        endpoint = self._exact.get((method, path))
+        if endpoint is not None:
+            return endpoint
+        for known, pattern, candidate in self._patterns:
+            if known == method and (match := pattern.match(path)):
+                scope["path_params"] = match.groupdict()
+                return candidate
+        return None
+
+
+class Endpoint:
+    """One route of the API as an ASGI application.
+
+    Adds the request id, the security headers, metrics and one log line; turns a `Problem` into its
+    document and everything unforeseen into a 500 that tells nothing.
+    """
+
+    def __init__(self, name: str, function: Callable[[Request], Awaitable[Answer]]) -> None:
+        self.name = name
+        self.function = function
+        self._seconds = metrics.request_seconds.labels(name)
+        self._counts: dict[int, Any] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        request = Request(scope, receive, scope.get("path_params") or {})
+        try:
+            answer = await self.function(request)
+        except Problem as problem:
+            answer = problem.answer()
+        except ClientGoneError:
+            return
+        except Exception as error:
+            logger.error("unforeseen", request=request.id, route=self.name, exc_info=error)
+            answer = _unforeseen(request.id, error)
+        await self._send(answer, request, send)
+        elapsed = time.perf_counter() - began
+        self._seconds.observe(elapsed)
+        count = self._counts.get(answer.status)
+        if count is None:
+            count = self._counts[answer.status] = metrics.requests.labels(self.name, answer.status)
+        count.inc()
+        # Never the path: compatible routes carry fiscal codes in it.
+        logger.log(
+            _level(answer.status),
+            "answered",
+            request=request.id,
+            route=self.name,
+            status=answer.status,
+            ms=round(elapsed * 1000, 1),
+        )
+
+    async def _send(self, answer: Answer, request: Request, send: Send) -> None:
+        headers = [
+            *answer.headers,
+            *request.answer_headers,
+            (b"content-length", b"%d" % len(answer.body)),
+            (b"x-request-id", request.id.encode()),
+            *SECURITY,
+        ]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+
+def _unforeseen(request_id: str, error: Exception) -> Answer:
+    if isinstance(error, QueueFullError) or db.passes(error):
+        problem = not_available("The database cannot take this now. Nothing was kept; try again.")
+    else:
+        problem = Problem(
+            500,
+            "Internal server error",
+            f"Something went wrong on our side. Quote the request id {request_id} to report it.",
+        )
+    return problem.answer()
+
+
+def _level(status: int) -> int:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return logging.ERROR
+    return logging.INFO if status >= HTTPStatus.BAD_REQUEST else logging.DEBUG

@@ -1,0 +1,74 @@
+-- name: queue_items
+-- In the caller's transaction, so that a fact and its follow-up work exist together or not at all.
+INSERT INTO work.item (bucket, step, due_at, reference, lane)
+SELECT :bucket::smallint, :step::text, :due::timestamptz, u.reference, u.lane
+FROM unnest(:references::text[], :lanes::smallint[]) AS u (reference, lane);
+
+-- name: claim_items
+-- Most in order of age, a share from one lane whose turn it is: a sender with a few messages does not
+-- wait behind another's million. Claiming deletes; a rollback brings the items back.
+WITH oldest AS (
+    SELECT i.due_at, i.reference FROM work.item AS i
+    WHERE i.bucket = :bucket AND i.step = :step AND i.due_at <= :now
+    ORDER BY i.due_at, i.reference
+    LIMIT :limit::int - :share::int
+    FOR UPDATE SKIP LOCKED
+), turn AS (
+    SELECT i.due_at, i.reference FROM work.item AS i
+    WHERE i.bucket = :bucket AND i.step = :step AND i.lane = :lane AND i.due_at <= :now
+    ORDER BY i.due_at
+    LIMIT :share::int
+    FOR UPDATE SKIP LOCKED
+), claimed AS (
+    SELECT oldest.due_at, oldest.reference FROM oldest
+    UNION
+    SELECT turn.due_at, turn.reference FROM turn
+)
+DELETE FROM work.item AS i
+USING claimed
+WHERE i.bucket = :bucket AND i.step = :step
+  AND i.due_at = claimed.due_at AND i.reference = claimed.reference
+RETURNING i.reference;
+
+-- name: claim_these
+-- After a failed batch, its halves: the same items again, minus those another worker has taken.
+WITH claimed AS (
+    SELECT i.due_at, i.reference FROM work.item AS i
+    WHERE i.bucket = :bucket AND i.step = :step AND i.reference = ANY(:references::text[])
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM work.item AS i
+USING claimed
+WHERE i.bucket = :bucket AND i.step = :step
+  AND i.due_at = claimed.due_at AND i.reference = claimed.reference
+RETURNING i.reference;
+
+-- name: lock_item
+-- One item that failed alone, held while its step is told.
+SELECT i.attempts FROM work.item AS i
+WHERE i.bucket = :bucket AND i.step = :step AND i.reference = :reference
+FOR UPDATE SKIP LOCKED;
+
+-- name: postpone_item
+-- Later, and each time later still.
+UPDATE work.item AS i SET attempts = :attempts, due_at = :due
+WHERE i.bucket = :bucket AND i.step = :step AND i.reference = :reference;
+
+-- name: drop_item
+-- Given up: the step has recorded the failure where operators see it.
+DELETE FROM work.item AS i
+WHERE i.bucket = :bucket AND i.step = :step AND i.reference = :reference;
+
+-- name: take_period
+-- The unique key lets one worker through in each period; there is no leader to elect.
+INSERT INTO work.period (step, period) VALUES (:step, :period)
+ON CONFLICT (step) DO UPDATE SET period = excluded.period
+WHERE work.period.period < excluded.period;
+
+-- name: queue_state
+-- For operators: how much waits in each step, and since when the oldest.
+SELECT i.step, count(*) AS depth, min(i.due_at) AS oldest FROM work.item AS i GROUP BY i.step;
+
+-- name: read_database
+-- How this database was created.
+SELECT d.buckets FROM base.database AS d;

@@ -1,0 +1,33 @@
+"""The schema of a database as one readable file: `schema.sql`."""
+
+import shutil
+import subprocess
+
+from messo.base.postgres_programs import PostgresError, find_bin
+
+
+def dump_schema(url: str) -> str:
+    """What pg_dump says of the schema, without what differs between versions of it."""
+    program = find_bin(None) / "pg_dump"
+    found = str(program) if program.exists() else shutil.which("pg_dump")
+    if found is None:
+        raise PostgresError("pg_dump is not installed")
+    told = subprocess.run(  # noqa: S603
+        [found, "--schema-only", "--no-owner", "--no-privileges", "--dbname", url],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    kept = [
+        line
+        for line in told.splitlines()
+        if not line.startswith(("--", "SET ", "SELECT pg_catalog.set_config", "\\"))
+    ]
+    lines: list[str] = []
+    for line in kept:
+        if line or (lines and lines[-1]):
+            lines.append(line)
+    return (
+        "-- The migrated database, by `messo migrate --dump schema.sql`. Read this to know the data.\n\n"
+        + ("\n".join(lines).strip() + "\n")
+    )

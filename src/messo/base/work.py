@@ -1,0 +1,227 @@
+"""The only worker loop. Work is a row in `work.item`; a step takes a set of rows at a time.
+
+An *inside* step is one transaction: the items are claimed (and deleted) in it, so a worker killed
+at any moment leaves them as they were. A batch that fails is halved until the item that fails
+stands alone; that one is put off with a growing delay, and the step is told.
+"""
+
+import asyncio
+import random
+import time
+import zlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from messo.base import clock, db, log, metrics
+from messo.base.db import Connection, Pool
+from messo.base.sql import Queries
+
+logger = log.get(__name__)
+queries = Queries("messo.base")
+
+LANES = 16  # senders are spread over lanes, and each claim serves one lane out of turn
+_IDLE_SECONDS = (0.02, 0.2)  # polling while nothing is due: from, to
+_DELAYS = (5, 3600)  # seconds before the second try, and at most between tries
+
+
+@dataclass(frozen=True)
+class Step:
+    """A background step.
+
+    `run(conn, bucket, references)` does everything for those references in the transaction it is
+    given, and answers what to count once that is committed. `postponed(conn, bucket, reference, attempts)` is told, in another transaction, of one
+    that failed alone, and answers whether to go on trying.
+    """
+
+    name: str
+    run: Callable[[Connection, int, list[str]], Awaitable[Callable[[], None]]]
+    postponed: Callable[[Connection, int, str, int], Awaitable[bool]]
+
+
+@dataclass(frozen=True)
+class Periodic:
+    """Something to do once in each period, by whichever worker comes first."""
+
+    name: str
+    every: timedelta
+    run: Callable[[Connection], Awaitable[None]]
+
+
+def delay_after(attempts: int) -> timedelta:
+    """How long to wait after so many failures: doubling from 5 s to 1 h, a quarter of it chance."""
+    seconds = min(_DELAYS[1], _DELAYS[0] * 2 ** min(attempts - 1, 12))
+    return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311  jitter
+
+
+def lane_of(key: str) -> int:
+    """The lane of a sender."""
+    return zlib.crc32(key.encode()) % LANES
+
+
+async def queue(
+    conn: Connection,
+    bucket: int,
+    step: str,
+    references: Sequence[str],
+    lanes: Sequence[int],
+    due: datetime,
+) -> None:
+    """Queue one item per reference, in the caller's transaction."""
+    await conn.run(
+        queries.queue_items, bucket=bucket, step=step, references=references, lanes=lanes, due=due
+    )
+
+
+class Worker:
+    """Runs steps over the buckets until told to stop."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        buckets: int,
+        steps: Sequence[Step],
+        periodics: Sequence[Periodic],
+        batch: int,
+    ) -> None:
+        self.pool = pool
+        self.buckets = buckets
+        self.steps = steps
+        self.periodics = periodics
+        self.batch = batch
+        self.stopping = asyncio.Event()
+        self._lane = 0
+
+    async def run(self, tasks: int) -> None:
+        """Work until `stopping` is set; what is under way is finished first."""
+        loops = [self._work() for _ in range(tasks)]
+        await asyncio.gather(*loops, self._watch_the_clock())
+
+    async def _work(self) -> None:
+        idle = _IDLE_SECONDS[0]
+        while not self.stopping.is_set():
+            try:
+                done = await self.work_once()
+            except Exception as error:
+                logger.error("work interrupted", exc_info=error)
+                await self._pause(1)
+                continue
+            if done:
+                idle = _IDLE_SECONDS[0]
+            else:
+                await self._pause(idle)
+                idle = min(_IDLE_SECONDS[1], idle * 1.5)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self.stopping.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def work_once(self) -> int:
+        """One batch of every step in every bucket. How many items were claimed."""
+        done = 0
+        for step in self.steps:
+            for bucket in range(self.buckets):
+                done += await self._one_batch(step, bucket)
+        return done
+
+    async def _one_batch(self, step: Step, bucket: int) -> int:
+        began = time.perf_counter()
+        references: list[str] = []
+        self._lane = (self._lane + 1) % LANES
+        try:
+            async with self.pool.transaction() as conn:
+                claimed = await conn.rows(
+                    queries.claim_items,
+                    bucket=bucket,
+                    step=step.name,
+                    now=clock.now(),
+                    limit=self.batch,
+                    lane=self._lane,
+                    share=max(1, self.batch // 4),
+                )
+                references = [row["reference"] for row in claimed]
+                count = await step.run(conn, bucket, references) if references else None
+            if count:
+                count()
+        except Exception as error:
+            metrics.step_failures.labels(step.name).inc()
+            if db.passes(error) or not references:
+                raise
+            logger.warning("batch failed", step=step.name, size=len(references), exc_info=error)
+            await self._halve(step, bucket, references, error)
+        if references:
+            metrics.batch_size.labels(step.name).observe(len(references))
+            metrics.batch_seconds.labels(step.name).observe(time.perf_counter() - began)
+        return len(references)
+
+    async def _halve(
+        self, step: Step, bucket: int, references: list[str], error: Exception
+    ) -> None:
+        if len(references) == 1:
+            await self._postpone(step, bucket, references[0], error)
+            return
+        middle = len(references) // 2
+        for half in (references[:middle], references[middle:]):
+            try:
+                async with self.pool.transaction() as conn:
+                    claimed = await conn.rows(
+                        queries.claim_these, bucket=bucket, step=step.name, references=half
+                    )
+                    # Another worker may have taken some meanwhile.
+                    mine = [row["reference"] for row in claimed]
+                    count = await step.run(conn, bucket, mine)
+                count()
+            except Exception as again:
+                if db.passes(again):
+                    raise
+                await self._halve(step, bucket, half, again)
+
+    async def _postpone(self, step: Step, bucket: int, reference: str, error: Exception) -> None:
+        async with self.pool.transaction() as conn:
+            row = await conn.row(
+                queries.lock_item, bucket=bucket, step=step.name, reference=reference
+            )
+            if row is None:
+                return
+            attempts = row["attempts"] + 1
+            go_on = await step.postponed(conn, bucket, reference, attempts)
+            if go_on:
+                await conn.run(
+                    queries.postpone_item,
+                    bucket=bucket,
+                    step=step.name,
+                    reference=reference,
+                    attempts=attempts,
+                    due=clock.now() + delay_after(attempts),
+                )
+            else:
+                await conn.run(
+                    queries.drop_item, bucket=bucket, step=step.name, reference=reference
+                )
+        logger.error(
+            "item put off" if go_on else "item given up",
+            step=step.name,
+            reference=reference,
+            attempts=attempts,
+            exc_info=error,
+        )
+
+    async def _watch_the_clock(self) -> None:
+        while not self.stopping.is_set():
+            for periodic in self.periodics:
+                try:
+                    await self.run_periodic(periodic)
+                except Exception as error:
+                    logger.error("periodic step failed", step=periodic.name, exc_info=error)
+            await self._pause(1)
+
+    async def run_periodic(self, periodic: Periodic) -> bool:
+        """Run it if nobody has in this period. The mark and the work commit together."""
+        period = int(clock.now().timestamp() // periodic.every.total_seconds())
+        async with self.pool.transaction() as conn:
+            won = await conn.run(queries.take_period, step=periodic.name, period=period)
+            if won:
+                await periodic.run(conn)
+            return bool(won)

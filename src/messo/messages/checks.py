@@ -1,0 +1,257 @@
+"""From hostile bytes to a message that follows the contract, or a refusal that names the field.
+
+Numbers follow JavaScript (3600.0 and 1e4 are integers), lengths count UTF-16 units, moments roll
+over short months: so do the clients that were built for the reference platform.
+"""
+
+import json
+import re
+from collections import Counter
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import UNSET
+
+from messo.base import clock
+from messo.base.http import Problem
+from messo.messages import wire
+
+T = TypeVar("T")
+
+_FISCAL_CODE = re.compile(wire.FISCAL_CODE)
+_MOMENT = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))?\Z"
+)
+_EMAIL = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,63}\Z"
+)
+_MEMBER = re.compile(rb'"([a-z_]+)"\s*:')
+_EXPLAINED = {
+    "fiscal_code": "must be a fiscal code: for a citizen 16 characters in upper case, "
+    "for an organisation 11 digits",
+    "prescriber_fiscal_code": "must be a citizen's fiscal code, 16 characters in upper case",
+    "notice_number": "must be 18 digits, the first of them 0 to 3",
+    "configuration_id": "must be a ULID, 26 characters",
+}
+
+
+def parse_message(body: bytes) -> wire.NewMessage:
+    """A complete, normalised message. `Problem` 400 titled "Invalid message structure" if not."""
+    title = "Invalid message structure"
+    message = _decode(body, wire.new_message, title)
+    content = message.content
+    _length(content.subject, "content.subject", 10, 120, title)
+    _length(content.markdown, "content.markdown", 80, 10_000, title)
+    if message.time_to_live is None:
+        message.time_to_live = 3600
+    if message.feature_level_type is None:
+        message.feature_level_type = "STANDARD"
+    if content.due_date is not UNSET:
+        content.due_date = _moment(content.due_date, "content.due_date", title)
+    _settle_defaults(content, title)
+    addresses = message.default_addresses
+    if (
+        addresses is not UNSET
+        and addresses.email is not UNSET
+        and not _EMAIL.match(addresses.email)
+    ):
+        raise Problem(
+            400,
+            title,
+            "default_addresses.email must be an e-mail address.",
+            field="default_addresses.email",
+        )
+    if b"\\u0000" in body:
+        _refuse_nul(content, title)
+    return message
+
+
+def parse_recipient(body: bytes) -> str:
+    """The fiscal code of a profile check."""
+    return _decode(body, wire.recipient, "Invalid FiscalCodePayload").fiscal_code
+
+
+def path_fiscal_code(text: str) -> str:
+    """The fiscal code of a path."""
+    if not _FISCAL_CODE.match(text):
+        pattern = wire.FISCAL_CODE.removesuffix(r"\Z") + "$"
+        raise Problem(
+            400,
+            f'Invalid string that matches the pattern "{pattern}"',
+            "The path must name a citizen's fiscal code: 16 characters in upper case.",
+            field="fiscal_code",
+        )
+    return text
+
+
+def moment(text: str) -> datetime | None:
+    """A moment as clients write it, UTC unless an offset says otherwise; None if it is not one.
+
+    The 30th of February is the 2nd of March, as in JavaScript; a 13th month is nothing.
+    """
+    match = _MOMENT.match(text)
+    if match is None:
+        return None
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    fraction, sign, off_hour, off_minute = match.groups()[6:]
+    zone: timezone = UTC
+    try:
+        if sign:
+            offset = timedelta(hours=int(off_hour), minutes=int(off_minute))
+            zone = timezone(-offset if sign == "-" else offset)
+        if not 1 <= day <= 31:  # noqa: PLR2004
+            return None
+        first = datetime(
+            year, month, 1, hour, minute, second, int(f"{fraction or 0:0<6}"[:6]), zone
+        )
+        return (first + timedelta(days=day - 1)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def utf16_length(text: str) -> int:
+    """How many UTF-16 units the text has: what `length` is in JavaScript."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _decode(body: bytes, decoder: "msgspec.json.Decoder[T]", title: str) -> T:
+    names = _MEMBER.findall(body)
+    if len(set(names)) != len(names):
+        _refuse_duplicates(body, title)
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        if "got `float`" in str(error):
+            return _decode_with_javascript_numbers(body, decoder, title)
+        raise _invalid(error, title) from None
+    except msgspec.DecodeError as error:
+        raise Problem(400, title, f"The body is not valid JSON: {_place(error, body)}.") from None
+    except UnicodeDecodeError as error:
+        detail = f"The body is not valid UTF-8 (byte {error.start})."
+        raise Problem(400, title, detail) from None
+    except RecursionError:
+        raise Problem(400, title, "The body is nested too deeply.") from None
+
+
+def _decode_with_javascript_numbers(
+    body: bytes, decoder: "msgspec.json.Decoder[T]", title: str
+) -> T:
+    """The slow way, for bodies that write an integer as 3600.0 or 1e4."""
+    try:
+        return msgspec.convert(_whole_numbers(json.loads(body)), decoder.type)
+    except msgspec.ValidationError as error:
+        raise _invalid(error, title) from None
+    except (ValueError, RecursionError):
+        raise Problem(400, title, "The body cannot be read as JSON.") from None
+
+
+def _whole_numbers(value: Any) -> Any:  # noqa: ANN401  JSON
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _whole_numbers(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_whole_numbers(member) for member in value]
+    return value
+
+
+def _refuse_duplicates(body: bytes, title: str) -> None:
+    """A name that occurs twice may be two objects' member, or one object's: look closely."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        name, count = Counter(name for name, _ in pairs).most_common(1)[0] if pairs else ("", 1)
+        if count > 1:
+            raise Problem(
+                400,
+                title,
+                f"The member {name!r} is given {count} times in one object. "
+                "Send it once, so that it is clear what you mean.",
+                field=name,
+            )
+        return dict(pairs)
+
+    try:
+        json.loads(body, object_pairs_hook=once)
+    except (ValueError, RecursionError):
+        return  # the decoder says what is wrong with it
+
+
+def _invalid(error: msgspec.ValidationError, title: str) -> Problem:
+    reason, _, path = str(error).partition(" - at `")
+    field = path.rstrip("`").removeprefix("$").removeprefix(".")
+    if missing := re.search(r"missing required field `(\w+)`", reason):
+        name = missing.group(1)
+        field = f"{field}.{name}" if field else name
+        return Problem(400, title, f"{field} is required.", field=field)
+    explained = _EXPLAINED.get(field.rsplit(".", 1)[-1]) if "matching regex" in reason else None
+    where = field or "The body"
+    sentence = explained or reason[:1].lower() + reason[1:].replace("`", "")
+    return Problem(400, title, f"{where}: {sentence}.", field=field or None)
+
+
+def _place(error: msgspec.DecodeError, body: bytes) -> str:
+    text = str(error).removeprefix("JSON is malformed: ")
+    if "truncated" in text and re.search(rb"\\u[dD][89a-fA-F]", body):
+        return "an escape such as \\ud83d is half of a surrogate pair"
+    if match := re.search(r"\(byte (\d+)\)", text):
+        before = body[: int(match.group(1))]
+        line = before.count(b"\n") + 1
+        column = len(before) - before.rfind(b"\n")
+        return f"{text[: match.start()].strip()} at line {line}, column {column}"
+    return text[:1].lower() + text[1:]
+
+
+def _length(text: str, field: str, least: int, most: int, title: str) -> None:
+    length = utf16_length(text)
+    if not least <= length <= most:
+        raise Problem(
+            400,
+            title,
+            f"{field} must be {least} to {most} characters long; it has {length}.",
+            field=field,
+        )
+
+
+def _moment(text: str, field: str, title: str) -> str:
+    found = moment(text)
+    if found is None:
+        raise Problem(
+            400,
+            title,
+            f"{field} must be a moment such as 2030-01-31T22:59:59Z; {text[:40]!r} is not one.",
+            field=field,
+        )
+    return clock.to_wire(found)
+
+
+def _settle_defaults(content: wire.Content, title: str) -> None:
+    """Where a null means the default, write the default."""
+    if content.payment_data is not UNSET:
+        payment = content.payment_data
+        payment.invalid_after_due_date = bool(payment.invalid_after_due_date)
+    if content.third_party_data is not UNSET:
+        third = content.third_party_data
+        third.has_remote_content = bool(third.has_remote_content)
+        third.has_attachments = bool(third.has_attachments)
+        if third.original_receipt_date is not UNSET:
+            third.original_receipt_date = _moment(
+                third.original_receipt_date,
+                "content.third_party_data.original_receipt_date",
+                title,
+            )
+    if content.legal_data is not UNSET:
+        content.legal_data.has_attachment = bool(content.legal_data.has_attachment)
+
+
+def _refuse_nul(content: wire.Content, title: str) -> None:
+    def look(value: Any, path: str) -> None:  # noqa: ANN401  JSON
+        if isinstance(value, str) and "\x00" in value:
+            raise Problem(
+                400, title, f"{path} contains the character U+0000, which no text may.", field=path
+            )
+        if isinstance(value, dict):
+            for name, member in value.items():
+                look(member, f"{path}.{name}")
+
+    look(msgspec.to_builtins(content), "content")

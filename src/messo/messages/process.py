@@ -1,0 +1,105 @@
+"""Deciding, a set at a time: PROCESSED into the inbox, or REJECTED with its reason. Once."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from messo import events
+from messo.base import clock, metrics, work
+from messo.base.db import Connection, Pool
+from messo.messages.decide import PENDING_GRACE
+from messo.messages.submit import PROCESS, queries
+from messo.operations import record
+
+GIVE_UP_AFTER = timedelta(days=7)
+_REPLAY_AT_ONCE = 1000
+
+
+def step(follow_ups: Sequence[str] = ()) -> work.Step:
+    """The step that decides. `follow_ups` are steps to queue for each message that is PROCESSED."""
+
+    async def run(conn: Connection, bucket: int, ids: list[str]) -> Callable[[], None]:
+        return await process(conn, bucket, ids, follow_ups)
+
+    return work.Step(PROCESS, run, postponed)
+
+
+async def process(
+    conn: Connection, bucket: int, ids: list[str], follow_ups: Sequence[str] = ()
+) -> Callable[[], None]:
+    """Decide these messages. One that is decided already is left as it is.
+
+    Answers what to count once the transaction is committed.
+    """
+    now = clock.now()
+    decided = await conn.rows(
+        queries.decide_messages,
+        bucket=bucket,
+        ids=ids,
+        now=now,
+        fresh_after=now - PENDING_GRACE,
+    )
+    rejected = [row["id"] for row in decided if row["status"] == "REJECTED"]
+    await events.append(
+        conn,
+        bucket,
+        [row["status"].lower() for row in decided],
+        [row["id"] for row in decided],
+        [row["service_id"] for row in decided],
+        now,
+    )
+    if rejected:
+        await conn.run(queries.delete_contents, bucket=bucket, ids=rejected)
+    kept = [row for row in decided if row["status"] == "PROCESSED"]
+    for name in follow_ups:
+        lanes = [work.lane_of(row["service_id"]) for row in kept]
+        await work.queue(conn, bucket, name, [row["id"] for row in kept], lanes, now)
+
+    def count() -> None:
+        metrics.decided.labels("processed").inc(len(kept))
+        metrics.decided.labels("rejected").inc(len(rejected))
+        for row in decided:
+            metrics.inbox_seconds.observe((now - row["created_at"]).total_seconds())
+
+    return count
+
+
+async def postponed(conn: Connection, bucket: int, message_id: str, _attempts: int) -> bool:
+    """A message could not be decided for a reason of ours: THROTTLED, and after 7 days FAILED."""
+    now = clock.now()
+    row = await conn.row(
+        queries.postpone_message,
+        bucket=bucket,
+        id=message_id,
+        given_up_before=now - GIVE_UP_AFTER,
+    )
+    if row is None:
+        return False
+    if row["status"] == "FAILED":
+        await events.append(conn, bucket, ["failed"], [message_id], [row["service_id"]], now)
+        metrics.decided.labels("failed").inc()
+        return False
+    return True
+
+
+async def replay(pool: Pool, actor: str, tell: Callable[[int], None]) -> int:
+    """Queue every FAILED message again, a thousand at a time; how many there were."""
+    total = 0
+    for bucket in range(pool.buckets):
+        while True:
+            async with pool.transaction() as conn:
+                failed = await conn.rows(queries.take_failed, bucket=bucket, limit=_REPLAY_AT_ONCE)
+                if failed:
+                    await work.queue(
+                        conn,
+                        bucket,
+                        PROCESS,
+                        [row["id"] for row in failed],
+                        [work.lane_of(row["service_id"]) for row in failed],
+                        clock.now(),
+                    )
+                    await record(conn, actor, "messages.replay", PROCESS, count=len(failed))
+            total += len(failed)
+            tell(total)
+            if len(failed) < _REPLAY_AT_ONCE:
+                break
+    return total

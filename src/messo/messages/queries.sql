@@ -1,0 +1,256 @@
+-- name: store_senders
+-- Once per change of a service, never per message. Sorted: see Accept._write.
+INSERT INTO messages.sender (
+    id, service_name, organization_name, organization_fiscal_code, department_name,
+    require_secure_channels, category, user_email
+)
+SELECT
+    s.id, s.service_name, s.organization_name, s.organization_fiscal_code, s.department_name,
+    s.require_secure_channels, s.category, s.user_email
+FROM jsonb_to_recordset(:senders::jsonb) AS s (
+    id bigint, service_name text, organization_name text, organization_fiscal_code text,
+    department_name text, require_secure_channels boolean, category text, user_email text
+)
+ON CONFLICT DO NOTHING;
+
+-- name: insert_messages
+-- One of the four statements of an accept.
+INSERT INTO messages.message (
+    bucket, id, fiscal_code, service_id, sender_id, subject, status, feature_level_type,
+    require_secure_channels, time_to_live, reference, created_at
+)
+SELECT
+    :bucket::smallint, u.id, u.fiscal_code, u.service_id, u.sender_id, u.subject, 'ACCEPTED',
+    u.level, u.secure, u.ttl, u.reference, u.created_at
+FROM unnest(
+    :ids::text[], :fiscal_codes::text[], :service_ids::text[], :sender_ids::bigint[],
+    :subjects::text[], :levels::text[], :secure::boolean[], :ttls::int[], :references::text[],
+    :created::timestamptz[]
+) AS u (
+    id, fiscal_code, service_id, sender_id, subject, level, secure, ttl, reference, created_at
+);
+
+-- name: insert_contents
+-- The body apart from the narrow row that lists and decisions read.
+INSERT INTO messages.content (bucket, id, markdown, parts)
+SELECT :bucket::smallint, u.id, u.markdown, u.parts::jsonb
+FROM unnest(:ids::text[], :markdowns::text[], :parts::text[]) AS u (id, markdown, parts);
+
+-- name: delete_contents
+-- Of rejected messages, in the deciding transaction: the person may not even be enrolled.
+DELETE FROM messages.content AS c WHERE c.bucket = :bucket AND c.id = ANY(:ids::text[]);
+
+-- name: claim_idempotency_keys
+-- Waits for a concurrent transaction with the same key; whoever loses gets no row back.
+INSERT INTO messages.idempotency (
+    bucket, service_id, fiscal_code, key, digest, message_id, created_at
+)
+SELECT
+    :bucket::smallint, u.service_id, u.fiscal_code, u.key, u.digest, u.id, :now::timestamptz
+FROM unnest(
+    :service_ids::text[], :fiscal_codes::text[], :keys::text[], :digests::bytea[], :ids::text[]
+) AS u (service_id, fiscal_code, key, digest, id)
+ON CONFLICT DO NOTHING
+RETURNING message_id;
+
+-- name: find_idempotency_keys
+-- What was answered first under these keys.
+SELECT i.service_id, i.fiscal_code, i.key, i.digest, i.message_id
+FROM messages.idempotency AS i
+INNER JOIN unnest(:service_ids::text[], :fiscal_codes::text[], :keys::text[])
+    AS u (service_id, fiscal_code, key)
+    ON u.service_id = i.service_id AND u.fiscal_code = i.fiscal_code AND u.key = i.key
+WHERE i.bucket = :bucket;
+
+-- name: forget_idempotency_keys
+-- Bounded, so that no delete holds locks for long.
+DELETE FROM messages.idempotency AS i
+USING (
+    SELECT o.service_id, o.fiscal_code, o.key FROM messages.idempotency AS o
+    WHERE o.bucket = :bucket AND o.created_at < :before
+    ORDER BY o.created_at
+    LIMIT :limit
+) AS old
+WHERE i.bucket = :bucket AND i.service_id = old.service_id
+  AND i.fiscal_code = old.fiscal_code AND i.key = old.key;
+
+-- name: decide_messages
+-- The decision, for a whole batch. Only undecided messages: a second run changes nothing.
+-- reads: recipients.profile, recipients.preference, recipients.activation
+WITH decided AS (
+    SELECT
+        m.id,
+        messages.refusal(
+            p.fiscal_code IS NOT NULL,
+            p.is_inbox_enabled,
+            p.mode,
+            p.blocked -> m.service_id ? 'INBOX',
+            f.is_inbox_enabled,
+            s.category,
+            a.status,
+            a.updated_at > :fresh_after
+        ) AS refusal
+    FROM messages.message AS m
+    INNER JOIN messages.sender AS s ON s.id = m.sender_id
+    LEFT JOIN recipients.profile AS p
+        ON p.bucket = :bucket AND p.fiscal_code = m.fiscal_code
+    LEFT JOIN recipients.preference AS f
+        ON f.bucket = :bucket AND f.fiscal_code = m.fiscal_code
+        AND f.service_id = m.service_id AND f.settings_version = p.settings_version
+    LEFT JOIN recipients.activation AS a
+        ON a.bucket = :bucket AND a.fiscal_code = m.fiscal_code AND a.service_id = m.service_id
+        AND s.category = 'SPECIAL'
+    WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[])
+      AND m.status IN ('ACCEPTED', 'THROTTLED')
+)
+UPDATE messages.message AS m SET
+    status = CASE WHEN decided.refusal IS NULL THEN 'PROCESSED' ELSE 'REJECTED' END,
+    rejection_reason = decided.refusal,
+    subject = CASE WHEN decided.refusal IS NULL THEN m.subject END,
+    decided_at = :now
+FROM decided
+WHERE m.bucket = :bucket AND m.id = decided.id AND m.status IN ('ACCEPTED', 'THROTTLED')
+RETURNING m.id, m.service_id, m.status, m.created_at;
+
+-- name: postpone_message
+-- The sender sees THROTTLED while we try; too old, and it is FAILED until an operator replays it.
+UPDATE messages.message AS m SET
+    status = CASE WHEN m.created_at < :given_up_before THEN 'FAILED' ELSE 'THROTTLED' END
+WHERE m.bucket = :bucket AND m.id = :id AND m.status IN ('ACCEPTED', 'THROTTLED')
+RETURNING m.status, m.service_id;
+
+-- name: take_failed
+-- Back to work; the partial index holds only such messages.
+WITH failed AS (
+    SELECT m.id FROM messages.message AS m
+    WHERE m.bucket = :bucket AND m.status = 'FAILED'
+    ORDER BY m.id
+    LIMIT :limit
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE messages.message AS m SET status = 'THROTTLED'
+FROM failed
+WHERE m.bucket = :bucket AND m.id = failed.id
+RETURNING m.id, m.service_id;
+
+-- name: read_messages
+-- For senders: everything the answer needs, in one go. Content only of what is in the inbox.
+-- reads: recipients.profile, recipients.preference
+SELECT
+    m.id, m.fiscal_code, m.service_id, m.status, m.subject, m.feature_level_type, m.time_to_live,
+    m.created_at, m.read_at, c.markdown, c.parts, s.organization_fiscal_code,
+    messages.read_shared(p.mode, f.access_read_message_status) AS read_shared
+FROM messages.message AS m
+INNER JOIN messages.sender AS s ON s.id = m.sender_id
+LEFT JOIN messages.content AS c
+    ON c.bucket = :bucket AND c.id = m.id AND m.status = 'PROCESSED'
+LEFT JOIN recipients.profile AS p
+    ON p.bucket = :bucket AND p.fiscal_code = m.fiscal_code
+    AND m.feature_level_type = 'ADVANCED'
+LEFT JOIN recipients.preference AS f
+    ON f.bucket = :bucket AND f.fiscal_code = m.fiscal_code
+    AND f.service_id = m.service_id AND f.settings_version = p.settings_version
+WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[]);
+
+-- name: find_message
+-- By id alone, over all buckets: for people and scripts, not for the hot path.
+SELECT
+    m.bucket, m.id, m.status, m.rejection_reason, m.created_at, m.decided_at, m.reference
+FROM messages.message AS m
+WHERE m.bucket = ANY(:buckets::smallint[]) AND m.id = :id AND m.service_id = :service_id;
+
+-- name: find_by_reference
+-- By the sender's own reference; a partial index holds only messages that carry one.
+SELECT m.id, m.status, m.created_at, m.reference
+FROM messages.message AS m
+WHERE m.bucket = ANY(:buckets::smallint[]) AND m.service_id = :service_id
+  AND m.reference = :reference
+ORDER BY m.id DESC
+LIMIT 100;
+
+-- name: check_profiles
+-- Whether senders may write, for a whole batch of questions. No row: nobody to write to.
+-- reads: recipients.profile, recipients.preference, recipients.activation
+SELECT
+    u.position, p.preferred_languages,
+    messages.refusal(
+        true,
+        p.is_inbox_enabled,
+        p.mode,
+        p.blocked -> u.service_id ? 'INBOX',
+        f.is_inbox_enabled,
+        u.category,
+        a.status,
+        a.updated_at > :fresh_after
+    ) AS refusal
+FROM unnest(:fiscal_codes::text[], :service_ids::text[], :categories::text[]) WITH ORDINALITY
+    AS u (fiscal_code, service_id, category, position)
+INNER JOIN recipients.profile AS p
+    ON p.bucket = :bucket AND p.fiscal_code = u.fiscal_code AND p.is_inbox_enabled
+LEFT JOIN recipients.preference AS f
+    ON f.bucket = :bucket AND f.fiscal_code = u.fiscal_code
+    AND f.service_id = u.service_id AND f.settings_version = p.settings_version
+LEFT JOIN recipients.activation AS a
+    ON a.bucket = :bucket AND a.fiscal_code = u.fiscal_code AND a.service_id = u.service_id;
+
+-- name: record_recipients
+-- The latest time wins, so that a day slides. Sorted: two processes never wait in a circle.
+INSERT INTO messages.guard_recipient AS old (
+    bucket, institution_id, fingerprint, recipient, seen_at
+)
+SELECT u.bucket, u.institution_id, u.fingerprint, u.recipient, u.seen_at
+FROM unnest(
+    :buckets::smallint[], :institution_ids::text[], :fingerprints::bigint[],
+    :recipients::bigint[], :seen::timestamptz[]
+) AS u (bucket, institution_id, fingerprint, recipient, seen_at)
+ON CONFLICT (bucket, institution_id, fingerprint, recipient)
+DO UPDATE SET seen_at = excluded.seen_at WHERE old.seen_at < excluded.seen_at;
+
+-- name: count_recipients
+-- Stops at the threshold: how far beyond does not matter.
+SELECT count(*) FROM (
+    SELECT 1 FROM messages.guard_recipient AS g
+    WHERE g.bucket = :bucket AND g.institution_id = :institution_id
+      AND g.fingerprint = :fingerprint AND g.seen_at > :since
+    LIMIT :limit
+) AS counted;
+
+-- name: hold
+-- For the operator's eyes; the count itself is what refuses.
+INSERT INTO messages.guard_hold AS old (
+    bucket, institution_id, fingerprint, service_id, recipients, held_at
+)
+VALUES (:bucket, :institution_id, :fingerprint, :service_id, :recipients, :now)
+ON CONFLICT (bucket, institution_id, fingerprint)
+DO UPDATE SET recipients = excluded.recipients, held_at = excluded.held_at;
+
+-- name: list_holds
+-- Newest first, with names. reads: services.institution
+SELECT h.institution_id, i.name, h.service_id, h.recipients, h.held_at
+FROM messages.guard_hold AS h
+INNER JOIN services.institution AS i ON i.id = h.institution_id
+ORDER BY h.held_at DESC
+LIMIT 100;
+
+-- name: list_allowances
+-- A handful of rows; every process keeps them in memory.
+SELECT a.institution_id, a.until, a.reason, a.allowed_by FROM messages.guard_allowance AS a;
+
+-- name: put_allowance
+-- A new one replaces the old one; the audit log keeps both.
+INSERT INTO messages.guard_allowance (institution_id, until, reason, allowed_by)
+VALUES (:institution_id, :until, :reason, :allowed_by)
+ON CONFLICT (institution_id) DO UPDATE SET
+    until = excluded.until, reason = excluded.reason, allowed_by = excluded.allowed_by;
+
+-- name: forget_recipients
+-- Older than the window they count for nothing. Bounded, by age.
+DELETE FROM messages.guard_recipient AS g
+USING (
+    SELECT o.institution_id, o.fingerprint, o.recipient FROM messages.guard_recipient AS o
+    WHERE o.bucket = :bucket AND o.seen_at < :before
+    ORDER BY o.seen_at
+    LIMIT :limit
+) AS old
+WHERE g.bucket = :bucket AND g.institution_id = old.institution_id
+  AND g.fingerprint = old.fingerprint AND g.recipient = old.recipient;

@@ -1,0 +1,27 @@
+"""What this room forgets, and when: idempotency keys and the guard's recipients."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from messo.base import clock
+from messo.base.db import Connection
+from messo.messages import guard
+from messo.messages.submit import queries
+
+_AT_ONCE = 20_000
+
+
+def forget(keep_keys: timedelta) -> Callable[[Connection], Awaitable[None]]:
+    """The periodic step: delete a bounded number of what is too old; the next run takes the rest."""
+
+    async def run(conn: Connection) -> None:
+        for bucket in range(conn.buckets):
+            await conn.run(
+                queries.forget_idempotency_keys,
+                bucket=bucket,
+                before=clock.now() - keep_keys,
+                limit=_AT_ONCE,
+            )
+        await guard.forget_old(conn)
+
+    return run

@@ -1,0 +1,288 @@
+"""The institutions' message routes: authenticate, parse, call, answer."""
+
+import re
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import UNSET
+
+from messo.base.db import Pool
+from messo.base.http import JSON, Answer, Parameter, Problem, Request, Route
+from messo.content import Configurations
+from messo.messages import checks, gates, wire
+from messo.messages.guard import Guard
+from messo.messages.reach import ProfileReader
+from messo.messages.status import (
+    MessageReader,
+    PaymentLookup,
+    find_by_reference,
+    message_life,
+    message_status,
+)
+from messo.messages.submit import Accept
+from messo.services import Authenticate, Permission, not_allowed
+
+_REFERENCE = re.compile(r"[\x21-\x7e]{1,64}\Z")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
+
+
+@dataclass(frozen=True)
+class MessageRoutes:
+    """The routes and what they need. `payment_state` is passed in by whoever knows payments."""
+
+    authenticate: Authenticate
+    configurations: Configurations
+    guard: Guard
+    accept: Accept
+    messages: MessageReader
+    profiles: ProfileReader
+    pool: Pool
+    body_limit: int
+    payment_state: PaymentLookup | None = None
+
+    async def submit(self, request: Request) -> Answer:
+        sender = await self.authenticate.sender(
+            request, Permission.MESSAGE_WRITE, Permission.LIMITED_MESSAGE_WRITE
+        )
+        message = checks.parse_message(await request.json_body(self.body_limit))
+        in_path = request.path.get("fiscal_code")
+        if in_path is not None:
+            checks.path_fiscal_code(in_path)
+        gates.check_permissions(sender, message)
+        fiscal_code = gates.only_one_fiscal_code(in_path, message)
+        await gates.check_third_party(sender, message, self.configurations)
+        gates.check_recipient(sender, fiscal_code)
+        gates.check_amount(sender, message)
+        reference = _visible(request, b"x-messo-reference", _REFERENCE, 64)
+        key = _visible(request, b"idempotency-key", _IDEMPOTENCY_KEY, 255)
+        draft = self.accept.draft(sender, fiscal_code, message, reference, key)
+        if not _is_personal(message):
+            try:
+                await self.guard.admit(sender, fiscal_code, draft.subject, draft.markdown)
+            except Problem:
+                # A repeated request of a message kept before the hold gets its first answer.
+                before = await self.accept.kept_before(draft)
+                if before is None:
+                    raise
+                return _created(fiscal_code, before)
+        return _created(fiscal_code, await self.accept.keep(draft))
+
+    async def read(self, request: Request) -> Answer:
+        sender = await self.authenticate.sender(request, Permission.MESSAGE_READ)
+        fiscal_code = checks.path_fiscal_code(request.path["fiscal_code"])
+        row = await self.messages.find(fiscal_code, request.path["id"])
+        if row is None:
+            raise Problem(
+                404, "Message not found", "There is no message with this id for this recipient."
+            )
+        if row["service_id"] != sender.service_id:
+            raise not_allowed("Only the service that sent a message can read it.")
+        return _json(await message_status(row, sender, self.payment_state))
+
+    async def check_profile(self, request: Request) -> Answer:
+        sender = await self.authenticate.sender(request, Permission.LIMITED_PROFILE_READ)
+        in_path = request.path.get("fiscal_code")
+        if in_path is None:
+            fiscal_code = checks.parse_recipient(await request.json_body(self.body_limit))
+        else:
+            fiscal_code = checks.path_fiscal_code(in_path)
+        # Before the look-up: who may not write must not learn who is enrolled.
+        gates.check_recipient(sender, fiscal_code)
+        return _json(await self.profiles.limited_profile(sender, fiscal_code))
+
+    async def life(self, request: Request) -> Answer:
+        sender = await self.authenticate.sender(request, Permission.MESSAGE_READ)
+        async with self.pool.connection() as conn:
+            return _json(await message_life(conn, sender, request.path["id"]))
+
+    async def search(self, request: Request) -> Answer:
+        sender = await self.authenticate.sender(request, Permission.MESSAGE_READ)
+        reference = request.query.get("reference", "")
+        if not _REFERENCE.match(reference):
+            raise Problem(
+                400,
+                "Bad parameters",
+                "Give the reference you sent as X-Messo-Reference: 1 to 64 visible ASCII characters.",
+                field="reference",
+            )
+        async with self.pool.connection() as conn:
+            return _json(await find_by_reference(conn, sender, reference))
+
+    def routes(self) -> list[Route]:
+        """All of them, as served and as documented."""
+        problem = wire.ProblemDocument
+        refusals = {
+            401: (wire.GatewayError, "No key, or one that is not valid."),
+            403: (problem, "The key may not do this; `title` says which rule."),
+            429: (wire.GatewayError, "Too fast: wait as long as Retry-After says."),
+            503: (problem, "Nothing was kept: try again after Retry-After."),
+        }
+        reading = {**refusals, 400: (problem, "A parameter is not valid.")}
+        created = {
+            201: (wire.CreatedMessage, "Kept, with its follow-up work. Location names it."),
+            400: (problem, "The message does not follow the rules; `field` names the place."),
+            404: (problem, "There is no such remote-content configuration."),
+            408: (problem, "The body came too slowly."),
+            413: (problem, "The body is too large."),
+            415: (problem, "The body is not JSON."),
+            422: (problem, "The Idempotency-Key was used for another message."),
+            **refusals,
+        }
+        in_path = Parameter("fiscal_code", "path", "The recipient.", type=wire.FiscalCode)
+        id_in_path = Parameter("id", "path", "The message's id.")
+        writing = (
+            Parameter(
+                "Idempotency-Key",
+                "header",
+                "1 to 255 visible ASCII characters. The same key with the same message gets the "
+                "first answer again, for at least 24 hours; with another message, 422.",
+            ),
+            Parameter(
+                "X-Messo-Reference",
+                "header",
+                "Your own reference, 1 to 64 visible ASCII characters; kept and searchable.",
+            ),
+        )
+        submit_about = (
+            "The message is checked, kept and answered at once; whether the citizen can be reached "
+            "is decided a moment later and shown by its status. "
+            "When you write to the legal representative of a legal person, nobody checks here "
+            "that the person represents it: the choice of the recipient is yours."
+        )
+        return [
+            Route(
+                "POST",
+                "/api/v1/messages",
+                "submitMessage",
+                self.submit,
+                "Send a message to one citizen",
+                submit_about,
+                wire.NewMessage,
+                created,
+                writing,
+            ),
+            Route(
+                "POST",
+                "/api/v1/messages/{fiscal_code}",
+                "submitMessageTo",
+                self.submit,
+                "Send a message, recipient in the path",
+                "The same with the fiscal code in the path. Prefer the other: paths end up in logs.",
+                wire.NewMessage,
+                created,
+                (in_path, *writing),
+            ),
+            Route(
+                "GET",
+                "/api/v1/messages/{fiscal_code}/{id}",
+                "getMessage",
+                self.read,
+                "Read a message you sent, and its status",
+                "`content` is there once the message is PROCESSED. `read_status` is there for "
+                "ADVANCED messages and readers with the permission, and only says what the "
+                "citizen lets you know.",
+                None,
+                {
+                    200: (wire.MessageStatus, "The message."),
+                    404: (problem, "No such message for this recipient."),
+                    **reading,
+                },
+                (in_path, id_in_path),
+            ),
+            Route(
+                "POST",
+                "/api/v1/profiles",
+                "checkProfile",
+                self.check_profile,
+                "Ask whether you may write to a citizen",
+                "",
+                wire.Recipient,
+                {
+                    200: (wire.LimitedProfile, "The citizen is enrolled; see `sender_allowed`."),
+                    404: (problem, "Nobody with this fiscal code receives messages here."),
+                    408: (problem, "The body came too slowly."),
+                    413: (problem, "The body is too large."),
+                    415: (problem, "The body is not JSON."),
+                    **reading,
+                },
+            ),
+            Route(
+                "GET",
+                "/api/v1/profiles/{fiscal_code}",
+                "checkProfileOf",
+                self.check_profile,
+                "The same, with the fiscal code in the path",
+                "Prefer the other: paths end up in logs.",
+                None,
+                {
+                    200: (wire.LimitedProfile, "The citizen is enrolled; see `sender_allowed`."),
+                    404: (problem, "Nobody with this fiscal code receives messages here."),
+                    **reading,
+                },
+                (in_path,),
+            ),
+            Route(
+                "GET",
+                "/messo/v1/messages/{id}",
+                "messageLife",
+                self.life,
+                "The whole life of a message you sent",
+                "Beyond the compatible routes: why a message was rejected, when each thing "
+                "happened, and your own reference.",
+                None,
+                {
+                    200: (wire.MessageLife, "Its life so far."),
+                    404: (problem, "This service has sent no such message."),
+                    **reading,
+                },
+                (id_in_path,),
+            ),
+            Route(
+                "GET",
+                "/messo/v1/messages",
+                "searchMessages",
+                self.search,
+                "Find your messages by your own reference",
+                "Newest first, at most 100.",
+                None,
+                {200: (wire.FoundMessages, "What was found; maybe nothing."), **reading},
+                (
+                    Parameter(
+                        "reference", "query", "What you sent as X-Messo-Reference.", required=True
+                    ),
+                ),
+            ),
+        ]
+
+
+def _is_personal(message: wire.NewMessage) -> bool:
+    """A payment notice of one's own, or remote content of one's own, is personal by nature."""
+    content = message.content
+    third_party = content.third_party_data
+    return content.payment_data is not UNSET or (
+        third_party is not UNSET and third_party.has_remote_content is True
+    )
+
+
+def _visible(request: Request, header: bytes, pattern: re.Pattern[str], most: int) -> str | None:
+    value = request.header(header)
+    if value is not None and not pattern.match(value):
+        name = header.decode().title()
+        raise Problem(
+            400,
+            "Bad parameters",
+            f"{name} must be 1 to {most} visible ASCII characters, without spaces.",
+            field=name,
+        )
+    return value
+
+
+def _created(fiscal_code: str, message_id: str) -> Answer:
+    location = f"/api/v1/messages/{fiscal_code}/{message_id}"
+    return Answer(
+        201, b'{"id":"%s"}' % message_id.encode(), (JSON, (b"location", location.encode()))
+    )
+
+
+def _json(answer: msgspec.Struct) -> Answer:
+    return Answer(200, msgspec.json.encode(answer))

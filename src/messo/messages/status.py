@@ -1,0 +1,134 @@
+"""What the sender may see of a message."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
+
+from msgspec import UNSET
+
+from messo import events
+from messo.base import clock
+from messo.base.coalesce import Coalescer
+from messo.base.db import Connection, Pool, Row
+from messo.base.http import Problem
+from messo.messages import wire
+from messo.messages.submit import queries
+from messo.services import Permission, Sender
+
+PaymentState = Literal["PAID", "NOT_PAID"]
+# Asked for (payee's fiscal code, notice number); None where nothing is known.
+PaymentLookup = Callable[[str, str], Awaitable[PaymentState | None]]
+
+
+class MessageReader:
+    """Reads messages for their senders, many requests with one statement."""
+
+    def __init__(self, pool: Pool, connections: int, bound: int) -> None:
+        self.pool = pool
+        self.queue: Coalescer[str, Row | None] = Coalescer(
+            self._read, workers=connections, batch=200, bound=bound
+        )
+
+    async def find(self, fiscal_code: str, message_id: str) -> Row | None:
+        """The message with this id and this recipient, or None."""
+        row = await self.queue.ask(self.pool.bucket(fiscal_code), message_id)
+        return row if row is not None and row["fiscal_code"] == fiscal_code else None
+
+    async def _read(self, bucket: int, ids: list[str]) -> Sequence[Row | None]:
+        async with self.pool.connection() as conn:
+            rows = await conn.rows(queries.read_messages, bucket=bucket, ids=ids)
+        found = {row["id"]: row for row in rows}
+        return [found.get(message_id) for message_id in ids]
+
+
+async def message_status(
+    row: Row, sender: Sender, payment_state: PaymentLookup | None
+) -> wire.MessageStatus:
+    """The contract's view: content once PROCESSED, read and payment state for ADVANCED readers."""
+    message = wire.MessageBody(
+        id=row["id"],
+        fiscal_code=row["fiscal_code"],
+        created_at=clock.to_wire(row["created_at"]),
+        sender_service_id=row["service_id"],
+        time_to_live=row["time_to_live"],
+        feature_level_type=row["feature_level_type"],
+    )
+    answer = wire.MessageStatus(message, row["status"])
+    if row["status"] != "PROCESSED":
+        return answer
+    message.content = stored_content(row)
+    advanced = row["feature_level_type"] == "ADVANCED"
+    if not advanced or Permission.MESSAGE_READ_ADVANCED not in sender.permissions:
+        return answer
+    if row["read_shared"]:
+        answer.read_status = "READ" if row["read_at"] is not None else "UNREAD"
+    else:
+        answer.read_status = "UNAVAILABLE"
+    payment = message.content.payment_data
+    if payment_state is not None and payment is not UNSET and payment.payee is not UNSET:
+        state = await payment_state(payment.payee.fiscal_code, payment.notice_number)
+        if state is not None:
+            answer.payment_status = state
+    return answer
+
+
+def stored_content(row: Row) -> wire.StoredContent:
+    """Content as it was accepted; the payee, if none was named, is the sender's organisation."""
+    parts = wire.stored_parts.decode(row["parts"])
+    payment = parts.payment_data
+    if payment is not UNSET and payment.payee is UNSET:
+        payment.payee = wire.Payee(row["organization_fiscal_code"])
+    return wire.StoredContent(
+        subject=row["subject"],
+        markdown=row["markdown"],
+        require_secure_channels=parts.require_secure_channels,
+        due_date=parts.due_date,
+        payment_data=payment,
+        third_party_data=parts.third_party_data,
+        eu_covid_cert=parts.eu_covid_cert,
+    )
+
+
+async def message_life(conn: Connection, sender: Sender, message_id: str) -> wire.MessageLife:
+    """The whole life of one message of this service. 404 for anybody else's."""
+    row = await conn.row(
+        queries.find_message,
+        buckets=list(range(conn.buckets)),
+        id=message_id,
+        service_id=sender.service_id,
+    )
+    if row is None:
+        raise Problem(404, "Message not found", "This service has sent no message with this id.")
+    life = wire.MessageLife(
+        id=row["id"],
+        status=row["status"],
+        created_at=clock.to_wire(row["created_at"]),
+        events=[
+            wire.LifeEvent(event["kind"], clock.to_wire(event["at"]))
+            for event in await events.of_message(conn, row["bucket"], row["id"])
+        ],
+    )
+    if row["rejection_reason"] is not None:
+        life.rejection_reason = row["rejection_reason"]
+    if row["decided_at"] is not None:
+        life.decided_at = clock.to_wire(row["decided_at"])
+    if row["reference"] is not None:
+        life.reference = row["reference"]
+    return life
+
+
+async def find_by_reference(conn: Connection, sender: Sender, reference: str) -> wire.FoundMessages:
+    """This service's messages that carry its own reference, newest first, at most 100."""
+    rows = await conn.rows(
+        queries.find_by_reference,
+        buckets=list(range(conn.buckets)),
+        service_id=sender.service_id,
+        reference=reference,
+    )
+    return wire.FoundMessages(
+        [
+            wire.FoundMessage(
+                row["id"], row["status"], clock.to_wire(row["created_at"]), row["reference"]
+            )
+            for row in rows
+        ]
+    )

@@ -1,0 +1,9 @@
+"""Who did what, and how we are doing.
+
+Owns: operations.audit, operations.seal, operations.operator.
+Others may call: `record`.
+"""
+
+from messo.operations.audit import record
+
+__all__ = ["record"]

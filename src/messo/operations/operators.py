@@ -1,0 +1,28 @@
+"""Operators: who may operate this installation. They log in by OpenID Connect."""
+
+from collections.abc import Sequence
+
+from messo.base import clock
+from messo.base.db import Connection, Row
+from messo.operations.audit import queries, record
+
+
+async def add(conn: Connection, actor: str, login: str) -> bool:
+    """Name an operator; False if they were one already."""
+    added = await conn.run(queries.add_operator, login=login, now=clock.now())
+    if added:
+        await record(conn, actor, "operator.add", login)
+    return bool(added)
+
+
+async def remove(conn: Connection, actor: str, login: str) -> bool:
+    """Take the role away; False if they did not have it."""
+    removed = await conn.run(queries.remove_operator, login=login)
+    if removed:
+        await record(conn, actor, "operator.remove", login)
+    return bool(removed)
+
+
+async def listed(conn: Connection) -> Sequence[Row]:
+    """`login`, `added_at` of each."""
+    return await conn.rows(queries.list_operators)

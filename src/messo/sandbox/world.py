@@ -1,0 +1,284 @@
+"""The sandbox's people and institutions, all invented."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from messo.base import clock
+from messo.base.crypto import Secrets
+from messo.base.db import Connection, Pool
+from messo.base.ids import new_id
+from messo.base.sql import Queries
+from messo.content import configurations
+from messo.operations import operators
+from messo.recipients.preferences import Activation, Preference, put_activations, put_preferences
+from messo.recipients.profile import Profile, count_enrolled, create_profiles
+from messo.sandbox.fiscal_codes import MAGIC, UNKNOWN, make
+from messo.services import keys
+from messo.services.permissions import DEFAULT, Permission
+from messo.services.services import (
+    NewService,
+    create_institution,
+    create_service,
+    list_institutions,
+    list_services,
+)
+from messo.settings import Settings
+
+queries = Queries("messo.sandbox")
+
+_ACTOR = "sandbox"
+_OPERATOR = "operator"
+
+
+@dataclass(frozen=True)
+class _Institution:
+    fiscal_code: str
+    name: str
+    permissions: tuple[str, ...]
+    services: dict[str, NewService]  # by what each is good for
+    remote: bool = False
+
+
+@dataclass(frozen=True)
+class _Citizen:
+    name: str
+    profile: Profile
+    about: str
+
+
+def _citizen(name: str, stem: str, about: str, **profile: Any) -> _Citizen:  # noqa: ANN401
+    values: dict[str, Any] = {
+        "mode": "AUTO",
+        "settings_version": 0,
+        "is_inbox_enabled": True,
+        "is_webhook_enabled": True,
+        "is_test_profile": True,
+        "accepted_tos_version": 1.0,
+        "preferred_languages": ["it_IT"],
+        **profile,
+    }
+    code = stem if len(stem) == 16 else make(stem)  # noqa: PLR2004
+    return _Citizen(name, Profile(fiscal_code=code, **values), about)
+
+
+INSTITUTIONS = (
+    _Institution(
+        "99999999001",
+        "Comune di Pontelungo",
+        (
+            *DEFAULT,
+            Permission.MESSAGE_WRITE_ADVANCED,
+            Permission.MESSAGE_READ_ADVANCED,
+            Permission.MESSAGE_WRITE_WITH_PAYEE,
+            Permission.THIRD_PARTY_MESSAGE_WRITE,
+            Permission.MESSAGE_WRITE_EU_COVID_CERT,
+            Permission.SUBSCRIPTIONS_FEED_READ,
+            Permission.REMOTE_CONTENT_WRITE,
+        ),
+        {
+            "every permission; informative messages, due dates, payments up to 10,000 euro": (
+                NewService(
+                    "Anagrafe e tributi",
+                    "Servizi demografici",
+                    max_allowed_payment_amount=1_000_000,
+                )
+            ),
+            "SPECIAL: only citizens who activated it": NewService(
+                "Carta giovani", "Politiche giovanili", category="SPECIAL"
+            ),
+            "draft: only its authorized recipients": NewService(
+                "Iscrizioni scolastiche", "Istruzione", state="draft"
+            ),
+        },
+        remote=True,
+    ),
+    _Institution(
+        "99999999002",
+        "Azienda sanitaria Val Serena",
+        (*DEFAULT, Permission.THIRD_PARTY_MESSAGE_WRITE, Permission.REMOTE_CONTENT_WRITE),
+        {
+            "sensitive: secure channels, remote content": NewService(
+                "Referti", "Laboratorio analisi", require_secure_channels=True
+            ),
+            "approved but not listed; payments up to 500 euro": NewService(
+                "Ticket sanitari", "Cassa", state="approved", max_allowed_payment_amount=50_000
+            ),
+        },
+        remote=True,
+    ),
+    _Institution(
+        "99999999003",
+        "Consorzio Acque Chiare",
+        (
+            Permission.LIMITED_MESSAGE_WRITE,
+            Permission.MESSAGE_READ,
+            Permission.LIMITED_PROFILE_READ,
+        ),
+        {
+            "limited: writes only to its authorized recipients": NewService(
+                "Bollette", "Clienti", authorized_recipients=(MAGIC["accepted"],)
+            ),
+        },
+    ),
+)
+
+CITIZENS = (
+    _citizen(
+        "Giulia Ferretti",
+        "FRRGLI85E50Y101",
+        "AUTO: lets every service in; copies by e-mail",
+        is_email_enabled=True,
+        is_email_validated=True,
+        email="giulia.ferretti@example.org",
+    ),
+    _citizen(
+        "Marco Dalmasso",
+        "DLMMRC70H11Y102",
+        "MANUAL: lets in only the first service",
+        mode="MANUAL",
+    ),
+    _citizen(
+        "Ana Kovač",
+        "KVCNAA92P41Y103",
+        "AUTO, reads English first, has the Carta giovani",
+        preferred_languages=["en_GB", "it_IT"],
+    ),
+    _citizen(
+        "Pietro Longhi",
+        "LNGPTR55S05Y104",
+        "LEGACY: never chose how services are let in",
+        mode="LEGACY",
+        settings_version=-1,
+    ),
+    _citizen("Accepted", MAGIC["accepted"], "magic: every message is PROCESSED"),
+    _citizen(
+        "Inbox off",
+        MAGIC["inbox_off"],
+        "magic: SERVICE_NOT_ALLOWED, the inbox is closed",
+        is_inbox_enabled=False,
+        is_webhook_enabled=False,
+    ),
+    _citizen(
+        "Service blocked",
+        MAGIC["service_blocked"],
+        "magic: SERVICE_NOT_ALLOWED, MANUAL mode",
+        mode="MANUAL",
+    ),
+)
+
+
+async def build(pool: Pool, secrets: Secrets, settings: Settings) -> dict[str, Any]:
+    """Make the world if it is not there; what a script needs to know of it."""
+    async with pool.transaction() as conn:
+        await conn.run(queries.mark_sandbox)
+        if not await list_institutions(conn):
+            await _add_institutions(conn, secrets, settings)
+            await _add_citizens(conn, settings)
+            await operators.add(conn, _ACTOR, _OPERATOR)
+    async with pool.connection() as conn:
+        return await _describe(conn, secrets, settings)
+
+
+def write(world: dict[str, Any], path: Path) -> None:
+    """`var/sandbox.json`, readable by its owner only: it holds keys."""
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(world, file, indent=2, ensure_ascii=False)
+        file.write("\n")
+    temporary.replace(path)
+
+
+async def is_sandbox(conn: Connection) -> bool:
+    """Whether this database was ever a sandbox."""
+    return bool(await conn.value(queries.is_sandbox))
+
+
+async def _add_institutions(conn: Connection, secrets: Secrets, settings: Settings) -> None:
+    for institution in INSTITUTIONS:
+        owner = await create_institution(
+            conn,
+            _ACTOR,
+            institution.fiscal_code,
+            institution.name,
+            f"ufficio@{institution.fiscal_code}.example.org",
+            institution.permissions,
+        )
+        await keys.create_pair(conn, secrets, _ACTOR, owner, None)
+        for service in institution.services.values():
+            created = await create_service(
+                conn, _ACTOR, owner, service, settings.sandbox_fiscal_code
+            )
+            await keys.create_pair(conn, secrets, _ACTOR, owner, created)
+        if institution.remote:
+            await conn.run(
+                configurations.queries.create_configuration,
+                id=new_id(),
+                institution_id=owner,
+                name="Contenuti remoti",
+                description="Served by the sandbox's institution server",
+                has_precondition="ONCE",
+                now=clock.now(),
+            )
+
+
+async def _add_citizens(conn: Connection, settings: Settings) -> None:
+    sandbox = _citizen("Sandbox", settings.sandbox_fiscal_code, "")
+    await create_profiles(conn, [citizen.profile for citizen in (*CITIZENS, sandbox)])
+    services = {row["name"]: row["id"] for row in await list_services(conn, None)}
+    by_name = {citizen.name: citizen.profile.fiscal_code for citizen in CITIZENS}
+    await put_preferences(
+        conn, [Preference(by_name["Marco Dalmasso"], services["Anagrafe e tributi"], 0)]
+    )
+    await put_activations(
+        conn, [Activation(by_name["Ana Kovač"], services["Carta giovani"], "ACTIVE")]
+    )
+    await count_enrolled(conn)
+
+
+async def _describe(conn: Connection, secrets: Secrets, settings: Settings) -> dict[str, Any]:
+    institutions = {row["id"]: row for row in await list_institutions(conn)}
+    about = {s.name: why for i in INSTITUTIONS for why, s in i.services.items()}
+    order = {name: place for place, name in enumerate(about)}
+    pairs: dict[str, dict[str, str]] = {}
+    for row in await conn.rows(queries.all_keys):
+        owner = row["service_id"] or row["institution_id"]
+        pairs.setdefault(owner, {})[row["slot"]] = secrets.decrypt(row["encrypted"])
+    configured = {
+        row["institution_id"]: row["id"] for row in await conn.rows(queries.all_configurations)
+    }
+    services = [
+        {
+            "id": row["id"],
+            "name": row["name"],
+            "key": pairs[row["id"]]["primary"],
+            "organization_fiscal_code": institutions[row["institution_id"]]["fiscal_code"],
+            "organization_name": institutions[row["institution_id"]]["name"],
+            "configuration_id": configured.get(row["institution_id"]),
+            "about": about[row["name"]],
+        }
+        for row in await list_services(conn, None)
+        if row["name"] in about
+    ]
+    services.sort(key=lambda service: order[str(service["name"])])
+    first = next(
+        i for i in institutions.values() if i["fiscal_code"] == INSTITUTIONS[0].fiscal_code
+    )
+    return {
+        "base_url": settings.public_url,
+        "operations_url": f"http://{settings.ops_host}:{settings.ops_port}",
+        "service": {"id": services[0]["id"], "key": services[0]["key"]},
+        "services": services,
+        "manage_key": pairs[first["id"]]["primary"],
+        "citizens": [
+            {"fiscal_code": c.profile.fiscal_code, "name": c.name, "about": c.about}
+            for c in CITIZENS
+        ],
+        "sandbox_fiscal_code": settings.sandbox_fiscal_code,
+        "magic": MAGIC,
+        "unknown_fiscal_code": UNKNOWN,
+        "operator": {"login": _OPERATOR},
+    }

@@ -1,0 +1,114 @@
+"""One server process: the public port, and beside it the operations port."""
+
+import asyncio
+import sys
+from typing import Any
+
+import uvloop
+
+from messo import app, worker
+from messo.base import log, server
+from messo.base.crypto import Secrets
+from messo.base.db import connect
+from messo.operations import health
+from messo.sandbox import world
+from messo.settings import Settings
+
+logger = log.get(__name__)
+
+
+class RefusedError(Exception):
+    """This process must not start like this; the message says what to change."""
+
+
+def check(settings: Settings) -> Secrets:
+    """What every process needs. Production also refuses what only a sandbox may have."""
+    if not settings.database_url:
+        raise RefusedError(
+            "set MESSO_DATABASE_URL to your PostgreSQL, or run `messo up` for the embedded one"
+        )
+    if not settings.secrets:
+        raise RefusedError(
+            "set MESSO_SECRETS; `messo doctor --new-secret` prints a value to keep safe"
+        )
+    if not settings.sandbox and not settings.public_url.startswith("https://"):
+        raise RefusedError(
+            "MESSO_PUBLIC_URL must begin with https:// (a proxy in front of Messo ends TLS)"
+        )
+    return Secrets.parse(settings.secrets)
+
+
+async def check_database(settings: Settings) -> None:
+    """A sandbox's database never serves production, nor the other way round."""
+    conn = await connect(settings.database_url)
+    try:
+        marked = await world.is_sandbox(conn)
+    finally:
+        await conn.close()
+    if marked and not settings.sandbox:
+        raise RefusedError("this database was made as a sandbox; production needs its own")
+    if settings.sandbox and not marked:
+        raise RefusedError("this database is not a sandbox: unset MESSO_SANDBOX")
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM; requests under way are answered, the open batch committed."""
+    secrets = check(settings)
+    log.configure(settings.log_level, "serve")
+    uvloop.run(_serve(settings, secrets))
+
+
+def work(settings: Settings) -> None:
+    """Work until SIGINT or SIGTERM; the batches under way are finished."""
+    check(settings)
+    log.configure(settings.log_level, "work")
+    uvloop.run(_work(settings))
+
+
+async def _serve(settings: Settings, secrets: Secrets) -> None:
+    await check_database(settings)
+    async with app.start(settings, settings.database_url, secrets) as started:
+
+        async def detail() -> dict[str, Any]:
+            return {"process": "serve", "waiting_for_commit": started.accept.queue.size}
+
+        public = server.public_server(
+            started.app, settings.host, settings.port, settings.body_seconds
+        )
+        beside = server.beside_server(
+            health.operations_app(started.pool, detail), settings.ops_host, settings.ops_port
+        )
+        operations = asyncio.create_task(beside.serve())
+        logger.info("serving", url=settings.public_url)
+        try:
+            await public.serve()
+        finally:
+            beside.should_exit = True
+            await operations
+    logger.info("stopped")
+
+
+async def _work(settings: Settings) -> None:
+    await check_database(settings)
+    async with worker.start(settings, settings.database_url) as running:
+
+        async def detail() -> dict[str, Any]:
+            return {"process": "work", "steps": [step.name for step in running.steps]}
+
+        beside = server.beside_server(
+            health.operations_app(running.pool, detail), settings.ops_host, settings.ops_port + 1
+        )
+        operations = asyncio.create_task(beside.serve())
+        worker.stop_at_signals(running)
+        logger.info("working")
+        try:
+            await running.run(settings.worker_tasks)
+        finally:
+            beside.should_exit = True
+            await operations
+    logger.info("stopped")
+
+
+def explain(error: BaseException) -> None:
+    """Tell a person at a terminal why nothing started."""
+    print(f"messo: {error}", file=sys.stderr)  # noqa: T201  a terminal, not a log

@@ -1,0 +1,134 @@
+"""Whose key is this? Answered from memory, at most one second behind the database."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
+
+from messo.base import log
+from messo.base.crypto import key_digest
+from messo.base.db import Pool, Row
+from messo.base.work import lane_of
+from messo.services.services import queries
+
+logger = log.get(__name__)
+
+_POLL_SECONDS = 0.4
+_STALE_SECONDS = 0.9  # with the poll's own duration, a change is seen within a second
+_REMEMBERED = 100_000  # keys, wrong ones included; more than that and the cache starts anew
+
+
+@dataclass(frozen=True, slots=True)
+class ManageKey:
+    """A key that manages an institution's services and configurations."""
+
+    institution_id: str
+    permissions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What a use key stands for: a service, and what its institution may do."""
+
+    rate_key: str
+    institution_id: str
+    permissions: frozenset[str]
+    service_id: str
+    lane: int
+    state: str
+    category: str
+    service_name: str
+    department_name: str
+    organization_name: str
+    organization_fiscal_code: str
+    user_email: str
+    require_secure_channels: bool
+    authorized_recipients: frozenset[str]
+    networks: tuple[IPv4Network, ...]
+    max_allowed_payment_amount: int
+
+    def accepts_address(self, address: str | None) -> bool:
+        """Whether requests may come from there. No list: from anywhere, known or not."""
+        if not self.networks:
+            return True
+        if address is None:
+            return False
+        parsed: IPv4Address | IPv6Address | None = ip_address(address)
+        if isinstance(parsed, IPv6Address):
+            parsed = parsed.ipv4_mapped
+        return parsed is not None and any(parsed in network for network in self.networks)
+
+
+class Directory:
+    """The cache of keys. Ask it anew for every request; keep nothing it answered."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.version = 0
+        self._found: dict[bytes, Sender | ManageKey | None] = {}
+        self._checked = float("-inf")
+        self._checking = asyncio.Lock()
+
+    async def find(self, key: str) -> Sender | ManageKey | None:
+        """What a key stands for; None if it is unknown, or its service or institution is not usable."""
+        await self.refresh()
+        digest = key_digest(key)
+        if digest in self._found:
+            return self._found[digest]
+        version = self.version
+        async with self.pool.connection() as conn:
+            row = await conn.row(queries.find_key, digest=digest)
+        found = _read(row) if row else None
+        if version == self.version:  # else: read before a change, remembered after it
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            self._found[digest] = found
+        return found
+
+    async def refresh(self, older_than_seconds: float = _STALE_SECONDS) -> None:
+        """Make sure the cache is not older than that; concurrent callers share one look."""
+        if time.monotonic() - self._checked < older_than_seconds:
+            return
+        async with self._checking:
+            began = time.monotonic()
+            if began - self._checked < older_than_seconds:
+                return
+            async with self.pool.connection() as conn:
+                version = await conn.value(queries.read_version)
+            if version != self.version:
+                self._found.clear()
+                self.version = version
+            self._checked = began
+
+    async def keep_fresh(self) -> None:
+        """Poll for ever, so that requests hardly ever wait for it."""
+        while True:
+            try:
+                await self.refresh(_POLL_SECONDS / 2)
+            except Exception as error:
+                logger.warning("cannot read the version of services", exc_info=error)
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+def _read(row: Row) -> Sender | ManageKey:
+    permissions = frozenset(row["permissions"])
+    if row["service_id"] is None:
+        return ManageKey(row["institution_id"], permissions)
+    return Sender(
+        rate_key=row["digest"].hex(),
+        institution_id=row["institution_id"],
+        permissions=permissions,
+        service_id=row["service_id"],
+        lane=lane_of(row["service_id"]),
+        state=row["state"],
+        category=row["category"],
+        service_name=row["name"],
+        department_name=row["department"],
+        organization_name=row["organization_name"],
+        organization_fiscal_code=row["organization_fiscal_code"],
+        user_email=row["email"],
+        require_secure_channels=row["require_secure_channels"],
+        authorized_recipients=frozenset(row["authorized_recipients"]),
+        networks=tuple(IPv4Network(cidr, strict=False) for cidr in row["authorized_cidrs"]),
+        max_allowed_payment_amount=row["max_allowed_payment_amount"],
+    )

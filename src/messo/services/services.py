@@ -1,0 +1,197 @@
+"""Institutions and services as operators create, grant, suspend and restore them.
+
+Every change is audited and bumps the version that all processes poll, in the same transaction.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from messo.base import clock
+from messo.base.db import Connection, Row
+from messo.base.ids import new_id
+from messo.base.sql import Queries
+from messo.operations import record
+from messo.services.permissions import DEFAULT, Permission
+
+queries = Queries("messo.services")
+
+_ORGANIZATION_FISCAL_CODE = re.compile(r"[0-9]{11}")
+MAX_AMOUNT = 9_999_999_999  # euro cents
+
+
+class NotAcceptedError(Exception):
+    """What was asked cannot be done; the message says why."""
+
+
+@dataclass(frozen=True)
+class NewService:
+    """What a service is created from. Amounts in euro cents, networks as IPv4 CIDR."""
+
+    name: str
+    department: str = "-"
+    category: str = "STANDARD"
+    state: str = "published"
+    require_secure_channels: bool = False
+    authorized_recipients: tuple[str, ...] = ()
+    authorized_cidrs: tuple[str, ...] = ()
+    max_allowed_payment_amount: int = 0
+
+
+async def changed(conn: Connection) -> None:
+    """Tell every process to drop what it has cached, once this transaction commits."""
+    await conn.run(queries.bump_version)
+
+
+async def create_institution(
+    conn: Connection,
+    actor: str,
+    fiscal_code: str,
+    name: str,
+    email: str,
+    permissions: Sequence[str] = DEFAULT,
+) -> str:
+    """Create an institution with its first permissions; its id (a ULID)."""
+    if not _ORGANIZATION_FISCAL_CODE.fullmatch(fiscal_code):
+        raise NotAcceptedError("an organisation's fiscal code is 11 digits")
+    if "@" not in email:
+        raise NotAcceptedError("the institution needs an e-mail address")
+    institution = new_id()
+    created = await conn.run(
+        queries.create_institution,
+        id=institution,
+        fiscal_code=fiscal_code,
+        name=name,
+        email=email,
+        permissions=_known(permissions),
+        now=clock.now(),
+    )
+    if not created:
+        raise NotAcceptedError(f"an institution with fiscal code {fiscal_code} exists already")
+    await changed(conn)
+    await record(conn, actor, "institution.create", institution, permissions=list(permissions))
+    return institution
+
+
+async def grant(conn: Connection, actor: str, institution: str, permissions: Sequence[str]) -> None:
+    """Add permissions; those it had are kept."""
+    _must_write(
+        await conn.run(queries.grant, id=institution, permissions=_known(permissions)), institution
+    )
+    await changed(conn)
+    await record(conn, actor, "institution.grant", institution, permissions=list(permissions))
+
+
+async def revoke(
+    conn: Connection, actor: str, institution: str, permissions: Sequence[str]
+) -> None:
+    """Take permissions away."""
+    _must_write(
+        await conn.run(queries.revoke, id=institution, permissions=_known(permissions)), institution
+    )
+    await changed(conn)
+    await record(conn, actor, "institution.revoke", institution, permissions=list(permissions))
+
+
+async def suspend_institution(
+    conn: Connection, actor: str, institution: str, *, suspend: bool, reason: str
+) -> None:
+    """Refuse all keys of an institution, or take them again."""
+    written = await conn.run(
+        queries.suspend_institution, id=institution, at=clock.now() if suspend else None
+    )
+    _must_write(written, institution)
+    await changed(conn)
+    action = "institution.suspend" if suspend else "institution.restore"
+    await record(conn, actor, action, institution, reason=reason)
+
+
+async def create_service(
+    conn: Connection, actor: str, institution: str, new: NewService, sandbox_fiscal_code: str
+) -> str:
+    """Create a service; its id (a ULID). The sandbox code is always an authorized recipient."""
+    _check(new)
+    service = new_id()
+    created = await conn.run(
+        queries.create_service,
+        id=service,
+        institution_id=institution,
+        name=new.name,
+        department=new.department,
+        category=new.category,
+        state=new.state,
+        require_secure_channels=new.require_secure_channels,
+        authorized_recipients=sorted({*new.authorized_recipients, sandbox_fiscal_code}),
+        authorized_cidrs=list(new.authorized_cidrs),
+        max_allowed_payment_amount=new.max_allowed_payment_amount,
+        now=clock.now(),
+    )
+    _must_write(created, institution)
+    await changed(conn)
+    await record(conn, actor, "service.create", service, institution=institution)
+    return service
+
+
+async def suspend_service(
+    conn: Connection, actor: str, service: str, *, suspend: bool, reason: str
+) -> None:
+    """Refuse a service's keys, or take them again."""
+    written = await conn.run(
+        queries.suspend_service, id=service, at=clock.now() if suspend else None
+    )
+    _must_write(written, service)
+    await changed(conn)
+    action = "service.suspend" if suspend else "service.restore"
+    await record(conn, actor, action, service, reason=reason)
+
+
+async def set_state(conn: Connection, actor: str, service: str, state: str) -> None:
+    """Move a service to draft, approved, published or deleted."""
+    if state not in {"draft", "approved", "published", "deleted"}:
+        raise NotAcceptedError("a service is draft, approved, published or deleted")
+    _must_write(await conn.run(queries.set_state, id=service, state=state), service)
+    await changed(conn)
+    await record(conn, actor, "service.state", service, state=state)
+
+
+async def institution_of(conn: Connection, service: str) -> str:
+    """The institution a service belongs to."""
+    found: str | None = await conn.value(queries.institution_of_service, id=service)
+    if found is None:
+        raise NotAcceptedError(f"there is no {service}")
+    return found
+
+
+async def list_institutions(conn: Connection) -> Sequence[Row]:
+    """All institutions with the number of their services."""
+    return await conn.rows(queries.list_institutions)
+
+
+async def list_services(conn: Connection, institution: str | None) -> Sequence[Row]:
+    """The services of one institution, or all."""
+    return await conn.rows(queries.list_services, institution_id=institution)
+
+
+def _known(permissions: Sequence[str]) -> list[str]:
+    unknown = set(permissions) - set(Permission)
+    if unknown:
+        raise NotAcceptedError(
+            f"unknown permission {min(unknown)}; there are {', '.join(Permission)}"
+        )
+    return sorted(permissions)
+
+
+def _check(new: NewService) -> None:
+    if not 0 <= new.max_allowed_payment_amount <= MAX_AMOUNT:
+        raise NotAcceptedError(f"the largest payment is 0 to {MAX_AMOUNT} euro cents")
+    for cidr in new.authorized_cidrs:
+        try:
+            IPv4Network(cidr, strict=False)
+        except ValueError as error:
+            raise NotAcceptedError(f"{cidr} is not an IPv4 network: {error}") from None
+
+
+def _must_write(written: int, what: str) -> None:
+    if not written:
+        raise NotAcceptedError(f"there is no {what}")

@@ -1,0 +1,131 @@
+"""Every setting, once: typed, documented, read from the environment as MESSO_<NAME>."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any, Self
+
+Network = IPv4Network | IPv6Network
+
+
+class SettingError(Exception):
+    """A setting cannot be read; the message names it and says what it takes."""
+
+
+def _setting(default: Any, about: str) -> Any:  # noqa: ANN401  the type is the field's
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator may decide. `docs/reference/settings.md` is made from this class."""
+
+    data: Path = _setting(
+        Path("var"), "Folder of the embedded database, logs, sandbox files and generated secrets."
+    )
+    host: str = _setting("127.0.0.1", "Address the public port listens on.")
+    port: int = _setting(8480, "Public port: institutions' API, pages, reference.")
+    ops_port: int = _setting(
+        8481,
+        "Operations port, on loopback: /metrics and /health with detail. "
+        "A worker uses the next one.",
+    )
+    ops_host: str = _setting("127.0.0.1", "Address the operations port listens on.")
+    database_url: str = _setting(
+        "", "PostgreSQL 15 or newer. Empty: `messo up` starts the embedded one."
+    )
+    database_port: int = _setting(8483, "Loopback port of the embedded PostgreSQL.")
+    buckets: int = _setting(
+        1, "Buckets of a database created now: 1, or 256 to 1024 for a cluster. Never changes."
+    )
+    secrets: str = _setting(
+        "",
+        "Installation secrets, newest first: id:base64 of 32 bytes, separated by commas. "
+        "Never drop the last: keyed hashes are made with it.",
+    )
+    public_url: str = _setting(
+        "http://127.0.0.1:8480", "Address under which people and institutions reach this server."
+    )
+    trusted_proxies: tuple[Network, ...] = _setting(
+        (), "Networks whose X-Forwarded-For is believed, separated by commas."
+    )
+    pool_size: int = _setting(10, "Database connections for requests, per server process.")
+    accept_connections: int = _setting(2, "Connections that commit accepted messages, per process.")
+    accept_queue: int = _setting(10_000, "Messages that may wait for their commit before 503.")
+    rate_limit: int = _setting(500, "Requests a second allowed per key and process.")
+    rate_burst: int = _setting(1000, "Requests a key may make at once before the rate applies.")
+    body_limit: int = _setting(256 * 1024, "Largest request body, bytes.")
+    body_seconds: int = _setting(10, "Time a client has to send its whole body.")
+    guard_recipients: int = _setting(
+        1000, "Mass guard: recipients of one content within a day below which nothing is held."
+    )
+    guard_share: float = _setting(
+        0.10, "Mass guard: share of the enrolled citizens that one content may reach in a day."
+    )
+    sandbox_fiscal_code: str = _setting(
+        "AAAAAA00A00A000A", "Recipient every service may always write to."
+    )
+    email_blocked_services: frozenset[str] = _setting(
+        frozenset(), "Services whose messages are never copied by e-mail, separated by commas."
+    )
+    worker_batch: int = _setting(1000, "Work items claimed in one transaction.")
+    worker_tasks: int = _setting(1, "Batches a worker process has under way at once.")
+    keep_idempotency_hours: int = _setting(
+        48, "How long an Idempotency-Key is remembered (24 h at least)."
+    )
+    log_level: str = _setting("info", "debug, info, warning or error.")
+    sandbox: bool = _setting(
+        False, "Serve a sandbox world. `messo up` sets it; production refuses sandbox parts."
+    )
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] = os.environ, **given: Any) -> Self:  # noqa: ANN401
+        """Settings from the environment; `given` wins. `SettingError` names what is wrong."""
+        known = {variable(f): f for f in fields(cls)}
+        values: dict[str, Any] = dict(given)
+        for name, text in environment.items():
+            if name in known and known[name].name not in given and text != "":
+                values[known[name].name] = _read(known[name], text)
+        return cls(**values)
+
+
+def variable(setting: "Field[Any]") -> str:
+    """The environment variable of a setting."""
+    return f"MESSO_{setting.name.upper()}"
+
+
+def _read(setting: "Field[Any]", text: str) -> object:
+    reader = _READERS[str(setting.type if isinstance(setting.type, str) else _name(setting.type))]
+    try:
+        return reader(text.strip())
+    except ValueError as error:
+        raise SettingError(f"{variable(setting)} is not usable: {error}") from None
+
+
+def _name(kind: object) -> str:
+    return kind.__name__ if isinstance(kind, type) and "[" not in str(kind) else str(kind)
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in {"1", "true", "yes", "on"}:
+        return True
+    if text.lower() in {"0", "false", "no", "off"}:
+        return False
+    raise ValueError(f"{text!r} is neither true nor false")
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+_READERS: dict[str, Any] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": _boolean,
+    "Path": Path,
+    str(tuple[Network, ...]): lambda text: tuple(ip_network(word) for word in _words(text)),
+    str(frozenset[str]): lambda text: frozenset(_words(text)),
+}

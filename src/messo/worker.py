@@ -1,0 +1,49 @@
+"""Builds the worker: one line per background step, with its batch size or period."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from messo.base import migrate
+from messo.base.db import Pool
+from messo.base.work import Periodic, Step, Worker
+from messo.messages import process, retention
+from messo.operations import audit
+from messo.recipients import profile
+from messo.settings import Settings
+
+
+def steps() -> list[Step]:
+    """Steps with a row per item. A step is queued only where its worker is listed here."""
+    return [process.step(follow_ups=[])]
+
+
+def periodics(settings: Settings) -> list[Periodic]:
+    """Steps that run once per period, by whichever worker comes first."""
+    keep_keys = timedelta(hours=max(24, settings.keep_idempotency_hours))
+    return [
+        Periodic("operations.seal", timedelta(seconds=10), audit.seal),
+        Periodic("recipients.count", timedelta(minutes=5), profile.count_enrolled),
+        Periodic("messages.forget", timedelta(minutes=1), retention.forget(keep_keys)),
+    ]
+
+
+@contextlib.asynccontextmanager
+async def start(settings: Settings, database_url: str) -> AsyncIterator[Worker]:
+    """A worker on its own pool; `run` it, set `stopping` to end it."""
+    pool = await Pool.open(database_url, settings.worker_tasks + 3)
+    try:
+        async with pool.connection() as conn:
+            await migrate.check(conn)
+        yield Worker(pool, pool.buckets, steps(), periodics(settings), settings.worker_batch)
+    finally:
+        await pool.close()
+
+
+def stop_at_signals(running: Worker) -> None:
+    """SIGINT and SIGTERM end the worker after the batches it has under way."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, running.stopping.set)
