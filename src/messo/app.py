@@ -71,8 +71,11 @@ class Server:
 
     app: App
     pool: Pool
-    accept: Accept
     directory: Directory
+    guard: Guard
+    accept: Accept
+    messages: MessageReader
+    profiles: ProfileReader
 
 
 @contextlib.asynccontextmanager
@@ -114,7 +117,8 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
         asyncio.create_task(guard.record_for_ever()),
     ]
     try:
-        yield Server(App(routes, _pages(routes, settings, pool)), pool, accept, directory)
+        api = App(routes, _pages(routes, settings, pool))
+        yield Server(api, pool, directory, guard, accept, messages, profiles)
     finally:
         for queue in queues:
             await queue.close()

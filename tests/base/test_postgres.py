@@ -20,7 +20,8 @@ import asyncpg
 import pytest
 
 from messo.base import postgres, postgres_programs
-from messo.base.postgres import EmbeddedPostgres, PostgresError
+from messo.base.postgres import EmbeddedPostgres
+from messo.base.postgres_programs import PostgresError
 
 ROOT = os.geteuid() == 0
 only_root = pytest.mark.skipif(not ROOT, reason="only root runs PostgreSQL as another user")

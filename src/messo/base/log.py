@@ -27,10 +27,10 @@ def redact(text: str) -> str:
 
 
 def _describe_exception(
-    _: Any,  # noqa: ANN401
+    _: Any,
     __: str,
     event: MutableMapping[str, Any],
-) -> MutableMapping[str, Any]:  # noqa: ANN401
+) -> MutableMapping[str, Any]:
     given = event.pop("exc_info", None)
     if not given:
         return event

@@ -1,0 +1,37 @@
+"""`./bin/bench [name …]`: run them, print one table."""
+
+import os
+import sys
+
+from rich.table import Table
+
+from bench import accept, memory, processing, reads, together
+from bench.ground import console, ground
+
+ALL = {
+    "accept": accept.run,
+    "processing": processing.run,
+    "together": together.run,
+    "reads": reads.run,
+    "memory": memory.run,
+}
+
+
+def main() -> None:
+    names = sys.argv[1:] or list(ALL)
+    unknown = [name for name in names if name not in ALL]
+    if unknown:
+        sys.exit(f"there is no benchmark {unknown[0]}; there are {', '.join(ALL)}")
+    with ground() as made:
+        for name in names:
+            console.print(f"[bold]{name}[/bold]")
+            ALL[name](made)
+    table = Table("What", "Measured", "Ceiling in the same run", "Ratio", "Bar")
+    for line in made.lines:
+        table.add_row(line.what, line.measured, line.ceiling, line.ratio, line.bar)
+    console.print(f"\n{os.cpu_count()} processors; compare ratios, not rates.")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
