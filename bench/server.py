@@ -24,6 +24,7 @@ async def run(mode: str) -> None:
             _leave_out_the_database(started)
         if mode in {"no-database", "no-guard"}:
             _leave_out_the_guard(started, count=mode == "no-database")
+        server.calm_collector()
         public = server.public_server(started.app, settings.host, settings.port, 10)
         await public.serve()
 

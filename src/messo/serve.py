@@ -79,6 +79,7 @@ async def _serve(settings: Settings, secrets: Secrets) -> None:
             health.operations_app(started.pool, detail), settings.ops_host, settings.ops_port
         )
         operations = asyncio.create_task(beside.serve())
+        server.calm_collector()
         logger.info("serving", url=settings.public_url)
         try:
             await public.serve()

@@ -7,6 +7,7 @@ import hmac
 import os
 import secrets
 from dataclasses import dataclass
+from functools import cached_property
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -83,8 +84,17 @@ class Secrets:
 
     def keyed_digest(self, text: str) -> bytes:
         """32 bytes: HMAC-SHA256 (RFC 2104) under the installation's first secret."""
-        key = next(reversed(self.keys.values()))
-        return hmac.digest(key, text.encode(), hashlib.sha256)
+        return hmac.digest(self.hash_key, text.encode(), hashlib.sha256)
+
+    def keyed_number(self, text: str) -> int:
+        """A signed 64-bit number that stands for a person in a set: keyed BLAKE2b (RFC 7693)."""
+        digest = hashlib.blake2b(text.encode(), digest_size=8, key=self.hash_key).digest()
+        return int.from_bytes(digest, signed=True)
+
+    @cached_property
+    def hash_key(self) -> bytes:
+        """The first secret there ever was: keyed hashes must not change when secrets rotate."""
+        return next(reversed(self.keys.values()))
 
 
 def new_api_key() -> str:

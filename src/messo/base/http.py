@@ -27,6 +27,9 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 logger = log.get(__name__)
 
+# Some proxies write 192.0.2.1:50312 or [2001:db8::1]:50312.
+_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?\Z|([\d.]+):\d+\Z")
+
 JSON = (b"content-type", b"application/json; charset=utf-8")
 PROBLEM = (b"content-type", b"application/problem+json")
 # The reference platform's own, for machines that read answers, and for browsers that open them.
@@ -134,14 +137,18 @@ class Request:
     def client_address(self, trusted: Sequence[Any]) -> str | None:
         """The client's address, or None where it cannot be known.
 
-        X-Forwarded-For is read from the right, and only as far as trusted proxies wrote it.
+        X-Forwarded-For is read from the right, and only as far as trusted proxies wrote it. Its
+        lines count as one list (RFC 9110, section 5.3): a proxy may add a line of its own.
         """
         client = self.scope.get("client")
         address: str | None = client[0] if client else None
         if not trusted or address is None or not _within(address, trusted):
             return address
-        for hop in reversed((self.header(b"x-forwarded-for") or "").split(",")):
+        lines = [v for name, v in self.scope["headers"] if name == b"x-forwarded-for"]
+        for hop in reversed(b",".join(lines).decode("latin-1").split(",")):
             candidate = hop.strip()
+            if port := _WITH_PORT.match(candidate):
+                candidate = port.group(1) or port.group(2)
             try:
                 ip_address(candidate)
             except ValueError:

@@ -1,6 +1,7 @@
 """ULIDs (github.com/ulid/spec): 26 upper-case Crockford characters, in order of making."""
 
 import os
+import random
 import time
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -25,6 +26,6 @@ def new_id() -> str:
         # One bit less of chance leaves room to count up without an overflow.
         value |= int.from_bytes(os.urandom(10)) >> 1
     else:
-        value = _Last.value + 1 + (os.urandom(1)[0] << 32)
+        value = _Last.value + 1 + random.getrandbits(32)  # no secret: no system call for it
     _Last.value = value
     return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])

@@ -21,12 +21,14 @@ T = TypeVar("T")
 
 _FISCAL_CODE = re.compile(wire.FISCAL_CODE)
 _MOMENT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))?\Z"
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))?\Z",
+    re.ASCII,
 )
 _EMAIL = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,63}\Z"
 )
 _MEMBER = re.compile(rb'"([a-z_]+)"\s*:')
+_ESCAPED_LETTER = re.compile(rb"\\u00[567]")  # a member's name may be written with escapes
 _EXPLAINED = {
     "fiscal_code": "must be a fiscal code: for a citizen 16 characters in upper case, "
     "for an organisation 11 digits",
@@ -117,21 +119,26 @@ def utf16_length(text: str) -> int:
 
 def _decode(body: bytes, decoder: "msgspec.json.Decoder[T]", title: str) -> T:
     names = _MEMBER.findall(body)
-    if len(set(names)) != len(names):
+    if len(set(names)) != len(names) or _ESCAPED_LETTER.search(body):
         _refuse_duplicates(body, title)
     try:
         return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        if "got `float`" in str(error):
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, msgspec.ValidationError) and "got `float`" in str(error):
             return _decode_with_javascript_numbers(body, decoder, title)
-        raise _invalid(error, title) from None
-    except msgspec.DecodeError as error:
-        raise Problem(400, title, f"The body is not valid JSON: {_place(error, body)}.") from None
-    except UnicodeDecodeError as error:
-        detail = f"The body is not valid UTF-8 (byte {error.start})."
-        raise Problem(400, title, detail) from None
-    except RecursionError:
-        raise Problem(400, title, "The body is nested too deeply.") from None
+        raise _unreadable(error, body, title) from None
+
+
+def _unreadable(error: ValueError | RecursionError, body: bytes, title: str) -> Problem:
+    if isinstance(error, msgspec.ValidationError):
+        return _invalid(error, title)
+    if isinstance(error, msgspec.DecodeError):
+        return Problem(400, title, f"The body is not valid JSON: {_place(error, body)}.")
+    if isinstance(error, UnicodeDecodeError):
+        return Problem(400, title, f"The body is not valid UTF-8 (byte {error.start}).")
+    if isinstance(error, RecursionError):
+        return Problem(400, title, "The body is nested too deeply.")
+    return Problem(400, title, "The body cannot be read as JSON.")
 
 
 def _decode_with_javascript_numbers(
@@ -139,11 +146,9 @@ def _decode_with_javascript_numbers(
 ) -> T:
     """The slow way, for bodies that write an integer as 3600.0 or 1e4."""
     try:
-        return msgspec.convert(_whole_numbers(json.loads(body)), decoder.type)
-    except msgspec.ValidationError as error:
-        raise _invalid(error, title) from None
-    except (ValueError, RecursionError):
-        raise Problem(400, title, "The body cannot be read as JSON.") from None
+        return msgspec.convert(_whole_numbers(msgspec.json.decode(body)), decoder.type)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error, body, title) from None
 
 
 def _whole_numbers(value: Any) -> Any:  # noqa: ANN401  JSON
@@ -194,21 +199,22 @@ def _place(error: msgspec.DecodeError, body: bytes) -> str:
     text = str(error).removeprefix("JSON is malformed: ")
     if "truncated" in text and re.search(rb"\\u[dD][89a-fA-F]", body):
         return "an escape such as \\ud83d is half of a surrogate pair"
-    if match := re.search(r"\(byte (\d+)\)", text):
-        before = body[: int(match.group(1))]
-        line = before.count(b"\n") + 1
-        column = len(before) - before.rfind(b"\n")
-        return f"{text[: match.start()].strip()} at line {line}, column {column}"
-    return text[:1].lower() + text[1:]
+    byte = re.search(r"\s*\(byte (\d+)\)", text)
+    before = body[: int(byte.group(1))] if byte else body  # no byte: it ends too early
+    text = text[: byte.start()] if byte else text[:1].lower() + text[1:]
+    line = before.count(b"\n") + 1
+    column = len(before) - before.rfind(b"\n")
+    return f"{text} at line {line}, column {column}"
 
 
 def _length(text: str, field: str, least: int, most: int, title: str) -> None:
     length = utf16_length(text)
     if not least <= length <= most:
+        bounds = f"{least}" if least == most else f"{least} to {most}"
         raise Problem(
             400,
             title,
-            f"{field} must be {least} to {most} characters long; it has {length}.",
+            f"{field} must be {bounds} characters long; it has {length}.",
             field=field,
         )
 
@@ -240,6 +246,11 @@ def _settle_defaults(content: wire.Content, title: str) -> None:
                 "content.third_party_data.original_receipt_date",
                 title,
             )
+    if content.prescription_data is not UNSET:
+        prescription = content.prescription_data
+        _length(prescription.nre, "content.prescription_data.nre", 15, 15, title)
+        if prescription.iup is not UNSET:
+            _length(prescription.iup, "content.prescription_data.iup", 1, 16, title)
     if content.legal_data is not UNSET:
         content.legal_data.has_attachment = bool(content.legal_data.has_attachment)
 

@@ -1,7 +1,7 @@
 """The mass-communication guard: Messo carries personal messages, one content for everybody is not.
 
 Distinct recipients of a day are rows, written beside the accept transaction by one recorder per
-process. Each process counts what it let through since it last counted the rows, and counts again
+process, from a content's sixteenth message on: most contents are one person's. Each process counts what it let through since it last counted the rows, and counts again
 before that exceeds a sixteenth of what is still free, at most one batch (docs/decisions/0003).
 """
 
@@ -29,7 +29,8 @@ logger = log.get(__name__)
 WINDOW = timedelta(days=1)
 _PROCESSES = 16  # this many may share what is free below the threshold
 _LEAST = 32  # close to the threshold, count at most every so many messages
-_REMEMBERED = 50_000  # contents a process keeps in mind
+_FIRST = 16  # messages of one content before anything of it is written
+_REMEMBERED = 20_000  # contents a process keeps in mind
 _RECHECK_SECONDS = 10  # how often a held content is counted again
 _GATHER_SECONDS = 0.05
 
@@ -41,7 +42,8 @@ class _Content(msgspec.Struct):
     passed: int = 0  # let through since then
     free: int = 0  # how many may pass before the next count
     held_until: float = 0.0  # monotonic; refused without counting until then
-    lock: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
+    first: list[tuple[int, datetime]] | None = msgspec.field(default_factory=list)  # unwritten
+    lock: asyncio.Lock | None = None
 
 
 _Key = tuple[str, int]  # institution, fingerprint
@@ -72,14 +74,22 @@ class Guard:
             while content.held_until or content.passed >= content.free:
                 if content.held_until > time.monotonic():
                     raise _refusal(content.counted)
+                if content.lock is None:
+                    content.lock = asyncio.Lock()
                 async with content.lock:
                     # Whoever waited for the lock may find that the count is done.
                     held = content.held_until > time.monotonic()
                     if not held and (content.held_until or content.passed >= content.free):
                         await self._count(key, content, sender.service_id)
         content.passed += 1
-        recipient = int.from_bytes(self.secrets.keyed_digest(fiscal_code)[:8], signed=True)
-        self._pending.append((*key, recipient, clock.now()))
+        seen = (self.secrets.keyed_number(fiscal_code), clock.now())
+        if content.first is None:
+            self._pending.append((*key, *seen))
+        else:
+            content.first.append(seen)
+            if len(content.first) == _FIRST:
+                self._pending += [(*key, *early) for early in content.first]
+                content.first = None
         if len(self._pending) >= BATCH * 20:
             await self.flush()  # the recorder lags: whoever adds more waits for it
 

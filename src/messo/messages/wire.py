@@ -76,8 +76,10 @@ class EUCovidCert(Struct):
 class PrescriptionData(Struct):
     """Kept for the contract's sake; not given back."""
 
-    nre: Annotated[str, Meta(min_length=15, max_length=15)]
-    iup: Annotated[str, Meta(min_length=1, max_length=16)] | UnsetType = UNSET
+    nre: Annotated[str, Meta(extra_json_schema={"minLength": 15, "maxLength": 15})]
+    iup: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 16})] | UnsetType = (
+        UNSET
+    )
     prescriber_fiscal_code: FiscalCode | UnsetType = UNSET
 
 
