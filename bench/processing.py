@@ -15,38 +15,51 @@ ROUNDS = 6
 MESSAGES = 20_000  # decided by each side in each round
 BATCH = 1000
 
-# The twin: claim, decide, write status, delete rejected contents, log events, in one statement on
-# one connection. Not how the product does it (design: no INSERT inside a CTE), only its ceiling.
+# The twin: the same writes by one function inside the database, which spares every round trip. Not
+# how the product does it (rules and bookkeeping would live in PL/pgSQL), only its ceiling.
 TWIN = """
-WITH claimed AS (
-    SELECT due_at, reference FROM work.item
-    WHERE bucket = 0 AND step = 'messages.process' AND due_at <= $1
-    ORDER BY due_at, reference LIMIT 1000 FOR UPDATE SKIP LOCKED
-), gone AS (
-    DELETE FROM work.item i USING claimed c
-    WHERE i.bucket = 0 AND i.step = 'messages.process' AND i.due_at = c.due_at
-      AND i.reference = c.reference
-), decided AS (
-    UPDATE messages.message m SET
-        status = CASE WHEN p.fiscal_code IS NULL OR NOT p.is_inbox_enabled
-            OR f.is_inbox_enabled IS FALSE OR (f IS NULL AND p.mode = 'MANUAL')
-            THEN 'REJECTED' ELSE 'PROCESSED' END,
-        decided_at = $1
-    FROM claimed c
-    LEFT JOIN messages.message o ON o.bucket = 0 AND o.id = c.reference
-    LEFT JOIN recipients.profile p ON p.bucket = 0 AND p.fiscal_code = o.fiscal_code
-    LEFT JOIN recipients.preference f ON f.bucket = 0 AND f.fiscal_code = o.fiscal_code
-        AND f.service_id = o.service_id AND f.settings_version = p.settings_version
-    WHERE m.bucket = 0 AND m.id = c.reference AND m.status = 'ACCEPTED'
-    RETURNING m.id, m.service_id, m.status
-), emptied AS (
-    DELETE FROM messages.content x USING decided d
-    WHERE x.bucket = 0 AND x.id = d.id AND d.status = 'REJECTED'
-), logged AS (
+CREATE OR REPLACE FUNCTION pg_temp.twin(at timestamptz) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+    ids text[]; kept text[]; refused text[];
+BEGIN
+    WITH claimed AS (
+        SELECT ctid FROM work.item
+        WHERE bucket = 0 AND step = 'messages.process' AND due_at <= at
+        ORDER BY due_at, reference LIMIT 1000 FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM work.item WHERE ctid = ANY(ARRAY(SELECT ctid FROM claimed))
+        RETURNING reference
+    )
+    SELECT array_agg(reference) INTO ids FROM gone;
+    IF ids IS NULL THEN
+        RETURN 0;
+    END IF;
+    WITH decided AS (
+        SELECT m.id, p.is_inbox_enabled AND COALESCE(f.is_inbox_enabled, p.mode = 'AUTO') AS fits
+        FROM messages.message m
+        LEFT JOIN recipients.profile p ON p.bucket = 0 AND p.fiscal_code = m.fiscal_code
+        LEFT JOIN recipients.preference f ON f.bucket = 0 AND f.fiscal_code = m.fiscal_code
+            AND f.service_id = m.service_id AND f.settings_version = p.settings_version
+        WHERE m.bucket = 0 AND m.id = ANY(ids) AND m.status = 'ACCEPTED'
+    ), updated AS (
+        UPDATE messages.message m SET
+            status = CASE WHEN fits THEN 'PROCESSED' ELSE 'REJECTED' END,
+            subject = CASE WHEN fits THEN m.subject END,
+            rejection_reason = CASE WHEN fits THEN NULL ELSE 'SERVICE_NOT_ALLOWED' END,
+            decided_at = at
+        FROM decided WHERE m.bucket = 0 AND m.id = decided.id
+        RETURNING m.id, m.status
+    )
+    SELECT array_agg(id) FILTER (WHERE status = 'PROCESSED'),
+           array_agg(id) FILTER (WHERE status = 'REJECTED')
+    INTO kept, refused FROM updated;
+    DELETE FROM messages.content WHERE bucket = 0 AND id = ANY(refused);
     INSERT INTO events.log (bucket, message_id, kind, service_id, at)
-    SELECT 0, id, lower(status), service_id, $1 FROM decided
-)
-SELECT count(*) FROM claimed
+    SELECT 0, m.id, lower(m.status), m.service_id, twin.at FROM messages.message m
+    WHERE m.bucket = 0 AND m.id = ANY(ids);
+    RETURN cardinality(ids);
+END
+$$
 """
 
 
@@ -63,9 +76,10 @@ async def _run(made: Ground) -> None:
         ours.append(await _measure(worker.work_once))
         await _fill(pool, made, number)
         async with pool.connection() as conn:
+            await conn.script(TWIN)
 
             async def once(raw: Any = conn.raw) -> int:
-                return int(await raw.fetchval(TWIN, clock.now()))
+                return int(await raw.fetchval("SELECT pg_temp.twin($1)", clock.now()))
 
             twin.append(await _measure(once))
         console.print(f"  processing: {ours[-1]:,.0f}/s of {twin[-1]:,.0f}/s")
@@ -75,7 +89,7 @@ async def _run(made: Ground) -> None:
         Line(
             f"processing, batches of {BATCH:,}",
             f"{median(ours):,.0f}/s",
-            f"{median(twin):,.0f}/s by the SQL twin",
+            f"{median(twin):,.0f}/s by a function in the database",
             f"{ratio:.2f}",
             "≥ 0.50",
         )

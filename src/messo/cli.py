@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -18,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from messo import __version__
-from messo.base import crypto, db, migrate
+from messo.base import crypto, db, log, migrate
 from messo.base.crypto import SecretError, Secrets
 from messo.base.db import Connection, Pool
 from messo.base.migrate import SchemaError
@@ -61,6 +62,7 @@ class StoppedError(Exception):
 
 def main() -> None:
     """Run the program; errors a person can mend are one line, without a traceback."""
+    from messo.base.http import Problem
     from messo.serve import RefusedError
     from messo.services.services import NotAcceptedError
 
@@ -77,8 +79,16 @@ def main() -> None:
         cli()
     except mendable as error:
         sys.exit(f"messo: {error}")
+    except Problem as problem:
+        sys.exit(f"messo: {problem.detail}")
     except OSError as error:
         sys.exit(f"messo: the database cannot be reached ({type(error).__name__})")
+    except Exception as error:
+        if not db.sqlstate(error):
+            raise
+        if db.sqlstate(error) == db.UNDEFINED_TABLE:
+            sys.exit("messo: the database has no tables of ours yet: run `messo migrate`")
+        sys.exit(f"messo: the database refuses this ({log.describe(error)})")
 
 
 # ---------------------------------------------------------------------------- running
@@ -279,6 +289,10 @@ def service_create(
     from messo.services import keys
     from messo.services.services import NewService, create_service
 
+    if category not in {"STANDARD", "SPECIAL"}:
+        raise StoppedError("a service is STANDARD or SPECIAL")
+    if state not in {"draft", "approved", "published"}:
+        raise StoppedError("a new service is draft, approved or published")
     settings = Settings.read()
     secrets = _secrets(settings)
     new = NewService(
@@ -344,7 +358,10 @@ def service_keys(
     async def run(conn: Connection) -> dict[str, str]:
         if rotate:
             await keys.rotate(conn, secrets, _actor(), service_id, rotate)
-        return await keys.read_pair(conn, secrets, service_id)
+        pair = await keys.read_pair(conn, secrets, service_id)
+        if not pair:
+            raise StoppedError(f"there is no {service_id}")
+        return pair
 
     for slot, key in _in_transaction(run).items():
         console.print(f"{slot:<10} {key}")
@@ -514,8 +531,14 @@ def guard_allow(
 ) -> None:
     """Let an institution past the guard for a while."""
     from messo.messages.guard import allow
+    from messo.services.services import list_institutions
 
-    until = _in_transaction(lambda conn: allow(conn, _actor(), institution_id, hours, reason))
+    async def run(conn: Connection) -> datetime:
+        if institution_id not in {row["id"] for row in await list_institutions(conn)}:
+            raise StoppedError(f"there is no {institution_id}")
+        return await allow(conn, _actor(), institution_id, hours, reason)
+
+    until = _in_transaction(run)
     console.print(f"Allowed until {until:%Y-%m-%d %H:%M} UTC; in force within a second.")
 
 

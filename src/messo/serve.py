@@ -1,13 +1,14 @@
 """One server process: the public port, and beside it the operations port."""
 
 import asyncio
+import signal
 import sys
 from typing import Any
 
 import uvloop
 
 from messo import app, worker
-from messo.base import log, server
+from messo.base import log, migrate, server
 from messo.base.crypto import Secrets
 from messo.base.db import connect
 from messo.operations import health
@@ -42,6 +43,7 @@ async def check_database(settings: Settings) -> None:
     """A sandbox's database never serves production, nor the other way round."""
     conn = await connect(settings.database_url)
     try:
+        await migrate.check(conn)  # a database without tables cannot even be asked
         marked = await world.is_sandbox(conn)
     finally:
         await conn.close()
@@ -80,6 +82,10 @@ async def _serve(settings: Settings, secrets: Secrets) -> None:
         )
         operations = asyncio.create_task(beside.serve())
         server.calm_collector()
+        # uvicorn raises the signal that stopped it once more; by default that would kill us here,
+        # before the queues and the mass guard have written what they hold.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _stay)
         logger.info("serving", url=settings.public_url)
         try:
             await public.serve()
@@ -87,6 +93,10 @@ async def _serve(settings: Settings, secrets: Secrets) -> None:
             beside.should_exit = True
             await operations
     logger.info("stopped")
+
+
+def _stay(*_: object) -> None:
+    """Let the shutdown that has begun go on."""
 
 
 async def _work(settings: Settings) -> None:

@@ -32,6 +32,7 @@ from messo.serve import RefusedError
 from messo.settings import Settings
 
 _READY_SECONDS = 60
+_STOPPING_SECONDS = 40
 _RESTARTS = 5  # deaths within a minute before giving up
 _MARKDOWN = (
     "Ciao! Questo è il tuo **primo messaggio** con Messo: è stato accettato, deciso e messo nella "
@@ -73,7 +74,11 @@ class Up:
 
     def _start(self) -> None:
         began = time.monotonic()
+        # Left by a `messo up` that was killed: its children are still answering their last requests.
+        patience = _STOPPING_SECONDS if (self.settings.data / "database.url").exists() else 0
         for port, name in self._ports():
+            while is_port_taken(port) and time.monotonic() < began + patience:
+                time.sleep(0.05)
             if is_port_taken(port):
                 raise RefusedError(
                     f"port {port} is taken by another program: stop it, or set {name} to a free port"
@@ -175,7 +180,7 @@ class Up:
                 child.terminate()
         for child in self.children.values():
             try:
-                child.wait(40)
+                child.wait(_STOPPING_SECONDS)
             except subprocess.TimeoutExpired:
                 child.kill()
         if self.postgres:

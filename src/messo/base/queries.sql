@@ -6,41 +6,37 @@ FROM unnest(:references::text[], :lanes::smallint[]) AS u (reference, lane);
 
 -- name: claim_items
 -- Most in order of age, a share from one lane whose turn it is: a sender with a few messages does not
--- wait behind another's million. Claiming deletes; a rollback brings the items back.
+-- wait behind another's million. Claiming deletes; a rollback brings the items back. The rows are
+-- locked, so their ctid holds, and a look-up by ctid needs no statistics: a join would, and costs
+-- seconds on a queue that has just filled.
 WITH oldest AS (
-    SELECT i.due_at, i.reference FROM work.item AS i
+    SELECT i.ctid FROM work.item AS i
     WHERE i.bucket = :bucket AND i.step = :step AND i.due_at <= :now
     ORDER BY i.due_at, i.reference
     LIMIT :limit::int - :share::int
     FOR UPDATE SKIP LOCKED
 ), turn AS (
-    SELECT i.due_at, i.reference FROM work.item AS i
+    SELECT i.ctid FROM work.item AS i
     WHERE i.bucket = :bucket AND i.step = :step AND i.lane = :lane AND i.due_at <= :now
     ORDER BY i.due_at
     LIMIT :share::int
     FOR UPDATE SKIP LOCKED
-), claimed AS (
-    SELECT oldest.due_at, oldest.reference FROM oldest
-    UNION
-    SELECT turn.due_at, turn.reference FROM turn
 )
 DELETE FROM work.item AS i
-USING claimed
-WHERE i.bucket = :bucket AND i.step = :step
-  AND i.due_at = claimed.due_at AND i.reference = claimed.reference
+WHERE i.bucket = :bucket AND i.ctid = ANY(
+    ARRAY(SELECT oldest.ctid FROM oldest UNION SELECT turn.ctid FROM turn)
+)
 RETURNING i.reference;
 
 -- name: claim_these
 -- After a failed batch, its halves: the same items again, minus those another worker has taken.
 WITH claimed AS (
-    SELECT i.due_at, i.reference FROM work.item AS i
+    SELECT i.ctid FROM work.item AS i
     WHERE i.bucket = :bucket AND i.step = :step AND i.reference = ANY(:references::text[])
     FOR UPDATE SKIP LOCKED
 )
 DELETE FROM work.item AS i
-USING claimed
-WHERE i.bucket = :bucket AND i.step = :step
-  AND i.due_at = claimed.due_at AND i.reference = claimed.reference
+WHERE i.bucket = :bucket AND i.ctid = ANY(ARRAY(SELECT claimed.ctid FROM claimed))
 RETURNING i.reference;
 
 -- name: lock_item

@@ -42,7 +42,8 @@ class GatheredTransport:
 
     def _flush(self) -> None:
         if self._parts:
-            self._transport.write(b"".join(self._parts))
+            if not self._transport.is_closing():  # else the client has gone meanwhile
+                self._transport.write(b"".join(self._parts))
             self._parts.clear()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  whatever else a transport can do
@@ -57,7 +58,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(GatheredTransport(transport, self.loop))  # type: ignore[arg-type]
         self._head = 0
+        self._silent = 0  # bytes given to the parser since it last told us of any
         self._deadline = self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        self._silent += len(data)
+        super().data_received(data)
+        if self._silent > HEAD_LIMIT:  # a header without end: the parser gathers it, silently
+            self._refuse_head()
+        elif self._deadline.cancelled() and self.cycle is not None and self.cycle.response_complete:
+            self._deadline = self._arm()  # empty lines between requests begin none, and keep us
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -73,7 +83,12 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
         self._count(len(name) + len(value))
 
+    def on_body(self, body: bytes) -> None:
+        self._silent = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
+        self._silent = 0
         self._deadline.cancel()
         super().on_message_complete()
 
@@ -85,13 +100,17 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.loop.call_later(self.arrive_seconds, self._late)
 
     def _count(self, size: int) -> None:
+        self._silent = 0
         self._head += size
         if self._head > HEAD_LIMIT:
-            self._refuse(
-                b"431 Request Header Fields Too Large",
-                b'{"title":"Request header fields too large","status":431,'
-                b'"detail":"Request line and headers may be at most 32768 bytes together."}',
-            )
+            self._refuse_head()
+
+    def _refuse_head(self) -> None:
+        self._refuse(
+            b"431 Request Header Fields Too Large",
+            b'{"title":"Request header fields too large","status":431,'
+            b'"detail":"Request line and headers may be at most 32768 bytes together."}',
+        )
 
     def _late(self) -> None:
         self._refuse(
@@ -102,6 +121,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: bytes, document: bytes) -> None:
         if self.transport.is_closing():
+            return
+        if self.cycle and not (self.cycle.more_body or self.cycle.response_complete):
+            # An earlier request of this connection is whole: it gets its own answer, then we close.
+            self.cycle.keep_alive = False
+            self.transport.pause_reading()
             return
         answering = self.cycle is not None and self.cycle.response_started
         if not answering or self.cycle.response_complete:

@@ -21,7 +21,7 @@ logger = log.get(__name__)
 queries = Queries("messo.base")
 
 LANES = 16  # senders are spread over lanes, and each claim serves one lane out of turn
-_IDLE_SECONDS = (0.02, 0.2)  # polling while nothing is due: from, to
+_IDLE_SECONDS = (0.03, 0.2)  # pause after a batch that was not full: after work, and when idle
 _DELAYS = (5, 3600)  # seconds before the second try, and at most between tries
 
 
@@ -106,11 +106,11 @@ class Worker:
                 logger.error("work interrupted", exc_info=error)
                 await self._pause(1)
                 continue
-            if done:
-                idle = _IDLE_SECONDS[0]
-            else:
-                await self._pause(idle)
-                idle = min(_IDLE_SECONDS[1], idle * 1.5)
+            if done >= self.batch:
+                continue
+            # What comes meanwhile makes the next batch larger, and each message cheaper.
+            idle = _IDLE_SECONDS[0] if done else min(_IDLE_SECONDS[1], idle * 1.5)
+            await self._pause(idle)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -120,6 +120,8 @@ class Worker:
 
     async def work_once(self) -> int:
         """One batch of every step in every bucket. How many items were claimed."""
+        # Once a round: counted per batch, a bucket would meet only some lanes, or always the same one.
+        self._lane = (self._lane + 1) % LANES
         done = 0
         for step in self.steps:
             for bucket in range(self.buckets):
@@ -129,7 +131,6 @@ class Worker:
     async def _one_batch(self, step: Step, bucket: int) -> int:
         began = time.perf_counter()
         references: list[str] = []
-        self._lane = (self._lane + 1) % LANES
         try:
             async with self.pool.transaction() as conn:
                 claimed = await conn.rows(

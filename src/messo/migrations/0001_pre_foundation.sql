@@ -24,7 +24,7 @@ CREATE TABLE work.item (
     -- A queue is all churn: clean it by count, not by share, and leave room on its pages.
     fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000
 );
-CREATE INDEX item_by_lane ON work.item (bucket, step, lane, due_at);
+CREATE INDEX item_by_lane ON work.item (bucket, lane, step, due_at);
 COMMENT ON TABLE work.item IS 'Work to do: narrow rows, deleted when done.';
 COMMENT ON COLUMN work.item.leased_until IS 'For steps that send outward; inside steps hold the row lock instead.';
 
