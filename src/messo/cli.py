@@ -602,10 +602,9 @@ def version() -> None:
 @cli.command()
 def bench(names: Annotated[list[str] | None, typer.Argument(help="Only these.")] = None) -> None:
     """Run the benchmarks of a checkout; each prints its ceiling, measured in the same run."""
-    runner = Path("bench/run.py")
-    if not runner.exists():
+    if not Path("bench/run.py").exists():
         raise StoppedError("the benchmarks are in a checkout of Messo: run this in its folder")
-    sys.exit(subprocess.call([sys.executable, str(runner), *(names or [])]))  # noqa: S603
+    sys.exit(subprocess.call([sys.executable, "-m", "bench.run", *(names or [])]))  # noqa: S603
 
 
 def _ask(

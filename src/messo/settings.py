@@ -67,9 +67,6 @@ class Settings:
     sandbox_fiscal_code: str = _setting(
         "AAAAAA00A00A000A", "Recipient every service may always write to."
     )
-    email_blocked_services: frozenset[str] = _setting(
-        frozenset(), "Services whose messages are never copied by e-mail, separated by commas."
-    )
     worker_batch: int = _setting(1000, "Work items claimed in one transaction.")
     worker_tasks: int = _setting(1, "Batches a worker process has under way at once.")
     keep_idempotency_hours: int = _setting(
@@ -127,5 +124,4 @@ _READERS: dict[str, Any] = {
     "bool": _boolean,
     "Path": Path,
     str(tuple[Network, ...]): lambda text: tuple(ip_network(word) for word in _words(text)),
-    str(frozenset[str]): lambda text: frozenset(_words(text)),
 }

@@ -24,7 +24,7 @@ UNIQUE_VIOLATION = "23505"
 UNDEFINED_TABLE = "42P01"
 
 
-class _Raw(asyncpg.Connection):  # type: ignore[misc]  asyncpg is not typed
+class _Raw(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is not typed
     """The driver's connection. Messo changes no session settings, so none are reset on return to
     the pool: that would be one more round trip for each request.
     """

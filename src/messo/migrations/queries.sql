@@ -3,6 +3,7 @@
 SELECT pg_advisory_lock(8480);
 
 -- name: unlock
+-- Also after an error, so that the next process need not wait for this one's end.
 SELECT pg_advisory_unlock(8480);
 
 -- name: create_base

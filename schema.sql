@@ -1,0 +1,463 @@
+-- The migrated database, by `messo migrate --dump schema.sql`. Read this to know the data.
+
+CREATE SCHEMA base;
+
+CREATE SCHEMA content;
+
+CREATE SCHEMA events;
+
+CREATE SCHEMA messages;
+
+CREATE SCHEMA operations;
+
+CREATE SCHEMA recipients;
+
+CREATE SCHEMA services;
+
+CREATE SCHEMA work;
+
+CREATE FUNCTION messages.by_email(email_enabled boolean, email_validated boolean, address_known boolean, open_for_service boolean, service_excluded boolean, secure boolean, sandbox boolean) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT NOT secure AND NOT service_excluded
+        AND (sandbox OR (email_enabled AND email_validated AND address_known AND open_for_service))
+$$;
+
+CREATE FUNCTION messages.by_push(webhook_enabled boolean, open_for_service boolean) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT webhook_enabled AND open_for_service
+$$;
+
+CREATE FUNCTION messages.channel_open(mode text, channel_blocked boolean, preference_channel boolean) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT CASE
+        WHEN mode = 'LEGACY' THEN channel_blocked IS NOT TRUE
+        ELSE COALESCE(preference_channel, true) END
+$$;
+
+CREATE FUNCTION messages.read_shared(mode text, preference_access text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT CASE mode
+        WHEN 'AUTO' THEN COALESCE(preference_access <> 'DENY', true)
+        WHEN 'MANUAL' THEN COALESCE(preference_access <> 'DENY', false)
+        ELSE false END
+$$;
+
+CREATE FUNCTION messages.refusal(enrolled boolean, inbox_open boolean, mode text, inbox_blocked boolean, preference_inbox boolean, category text, activation text, activation_fresh boolean) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT CASE
+        WHEN enrolled IS NOT TRUE THEN 'USER_NOT_FOUND'
+        WHEN inbox_open IS NOT TRUE THEN 'SERVICE_NOT_ALLOWED'
+        WHEN category = 'SPECIAL' THEN CASE
+            WHEN activation = 'ACTIVE' THEN NULL
+            WHEN activation = 'PENDING' AND activation_fresh THEN NULL
+            ELSE 'SERVICE_NOT_ALLOWED' END
+        WHEN mode = 'LEGACY' THEN CASE
+            WHEN inbox_blocked IS TRUE THEN 'SERVICE_NOT_ALLOWED' END
+        WHEN preference_inbox IS TRUE THEN NULL
+        WHEN preference_inbox IS NULL AND mode = 'AUTO' THEN NULL
+        ELSE 'SERVICE_NOT_ALLOWED' END
+$$;
+
+CREATE TABLE base.database (
+    one boolean DEFAULT true NOT NULL,
+    buckets integer NOT NULL,
+    sandbox boolean DEFAULT false NOT NULL,
+    CONSTRAINT database_buckets_check CHECK (((buckets >= 1) AND (buckets <= 1024))),
+    CONSTRAINT database_one_check CHECK (one)
+);
+
+CREATE TABLE base.migration (
+    name text NOT NULL COLLATE pg_catalog."C",
+    digest text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE content.configuration (
+    id text NOT NULL COLLATE pg_catalog."C",
+    institution_id text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    description text NOT NULL,
+    has_precondition text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT configuration_has_precondition_check CHECK ((has_precondition = ANY (ARRAY['ALWAYS'::text, 'ONCE'::text, 'NEVER'::text])))
+);
+
+CREATE TABLE events.log (
+    bucket smallint NOT NULL,
+    message_id text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    about text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    service_id text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE events.log IS 'What happened to messages. The key is the fact itself, so no fact is logged twice.';
+
+CREATE TABLE messages.content (
+    bucket smallint NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    markdown text NOT NULL,
+    parts jsonb NOT NULL
+);
+
+COMMENT ON TABLE messages.content IS 'Written once, at acceptance; deleted when the message is rejected.';
+
+CREATE TABLE messages.guard_allowance (
+    institution_id text NOT NULL COLLATE pg_catalog."C",
+    until timestamp with time zone NOT NULL,
+    reason text NOT NULL,
+    allowed_by text NOT NULL
+);
+
+COMMENT ON TABLE messages.guard_allowance IS 'Institutions an operator lets past the mass guard, until when and why.';
+
+CREATE TABLE messages.guard_hold (
+    bucket smallint NOT NULL,
+    institution_id text NOT NULL COLLATE pg_catalog."C",
+    fingerprint bigint NOT NULL,
+    service_id text NOT NULL COLLATE pg_catalog."C",
+    recipients bigint NOT NULL,
+    held_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE messages.guard_hold IS 'Contents the mass guard has stopped, for operators.';
+
+CREATE TABLE messages.guard_recipient (
+    bucket smallint NOT NULL,
+    institution_id text NOT NULL COLLATE pg_catalog."C",
+    fingerprint bigint NOT NULL,
+    recipient bigint NOT NULL,
+    seen_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE messages.guard_recipient IS 'Who was sent which content within a day, as keyed hashes.';
+
+CREATE TABLE messages.idempotency (
+    bucket smallint NOT NULL,
+    service_id text NOT NULL COLLATE pg_catalog."C",
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    key text NOT NULL COLLATE pg_catalog."C",
+    digest bytea NOT NULL,
+    message_id text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE messages.message (
+    bucket smallint NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    service_id text NOT NULL COLLATE pg_catalog."C",
+    sender_id bigint NOT NULL,
+    subject text,
+    status text NOT NULL,
+    rejection_reason text,
+    feature_level_type text NOT NULL,
+    require_secure_channels boolean NOT NULL,
+    time_to_live integer NOT NULL,
+    reference text COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    decided_at timestamp with time zone,
+    read_at timestamp with time zone,
+    CONSTRAINT message_feature_level_type_check CHECK ((feature_level_type = ANY (ARRAY['STANDARD'::text, 'ADVANCED'::text]))),
+    CONSTRAINT message_rejection_reason_check CHECK ((rejection_reason = ANY (ARRAY['USER_NOT_FOUND'::text, 'SERVICE_NOT_ALLOWED'::text]))),
+    CONSTRAINT message_status_check CHECK ((status = ANY (ARRAY['ACCEPTED'::text, 'THROTTLED'::text, 'PROCESSED'::text, 'REJECTED'::text, 'FAILED'::text])))
+)
+WITH (fillfactor='90');
+
+COMMENT ON COLUMN messages.message.subject IS 'Cleared when the message is rejected.';
+
+COMMENT ON COLUMN messages.message.require_secure_channels IS 'The stricter of the message and its service.';
+
+CREATE TABLE messages.sender (
+    id bigint NOT NULL,
+    service_name text NOT NULL,
+    organization_name text NOT NULL,
+    organization_fiscal_code text NOT NULL,
+    department_name text NOT NULL,
+    require_secure_channels boolean NOT NULL,
+    category text NOT NULL,
+    user_email text NOT NULL
+);
+
+COMMENT ON TABLE messages.sender IS 'Snapshots of senders at the time of acceptance, shared by their messages; the id is a hash of the content.';
+
+CREATE TABLE operations.audit (
+    bucket smallint NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    subject text NOT NULL,
+    detail jsonb NOT NULL,
+    seal bigint
+);
+
+COMMENT ON TABLE operations.audit IS 'Who changed what and when. People appear as keyed hashes only.';
+
+CREATE TABLE operations.operator (
+    login text NOT NULL COLLATE pg_catalog."C",
+    added_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE operations.operator IS 'Who may operate this installation; they log in by OpenID Connect.';
+
+CREATE TABLE operations.seal (
+    bucket smallint NOT NULL,
+    number bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    entries integer NOT NULL,
+    digest bytea NOT NULL
+);
+
+COMMENT ON TABLE operations.seal IS 'Each seal hashes the one before and the entries it covers.';
+
+CREATE TABLE recipients.activation (
+    bucket smallint NOT NULL,
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    service_id text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL,
+    version integer NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT activation_status_check CHECK ((status = ANY (ARRAY['ACTIVE'::text, 'INACTIVE'::text, 'PENDING'::text])))
+);
+
+COMMENT ON TABLE recipients.activation IS 'Who has a SPECIAL service switched on.';
+
+CREATE TABLE recipients.census (
+    one boolean DEFAULT true NOT NULL,
+    enrolled bigint NOT NULL,
+    counted_at timestamp with time zone NOT NULL,
+    CONSTRAINT census_one_check CHECK (one)
+);
+
+COMMENT ON TABLE recipients.census IS 'How many citizens have an open inbox, counted every few minutes.';
+
+CREATE TABLE recipients.preference (
+    bucket smallint NOT NULL,
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    service_id text NOT NULL COLLATE pg_catalog."C",
+    settings_version integer NOT NULL,
+    is_inbox_enabled boolean NOT NULL,
+    is_email_enabled boolean NOT NULL,
+    is_webhook_enabled boolean NOT NULL,
+    access_read_message_status text NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT preference_access_read_message_status_check CHECK ((access_read_message_status = ANY (ARRAY['UNKNOWN'::text, 'ALLOW'::text, 'DENY'::text]))),
+    CONSTRAINT preference_check CHECK ((is_inbox_enabled OR (access_read_message_status <> 'ALLOW'::text))),
+    CONSTRAINT preference_settings_version_check CHECK ((settings_version >= 0))
+);
+
+CREATE TABLE recipients.profile (
+    bucket smallint NOT NULL,
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    version integer NOT NULL,
+    mode text NOT NULL,
+    settings_version integer NOT NULL,
+    is_inbox_enabled boolean NOT NULL,
+    is_webhook_enabled boolean NOT NULL,
+    is_email_enabled boolean NOT NULL,
+    is_email_validated boolean NOT NULL,
+    email text,
+    is_test_profile boolean NOT NULL,
+    accepted_tos_version numeric,
+    blocked jsonb NOT NULL,
+    preferred_languages text[],
+    last_app_version text,
+    push_notifications_content_type text,
+    reminder_status text,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT profile_check CHECK (((mode = 'LEGACY'::text) = (settings_version = '-1'::integer))),
+    CONSTRAINT profile_mode_check CHECK ((mode = ANY (ARRAY['AUTO'::text, 'MANUAL'::text, 'LEGACY'::text]))),
+    CONSTRAINT profile_push_notifications_content_type_check CHECK ((push_notifications_content_type = ANY (ARRAY['FULL'::text, 'ANONYMOUS'::text]))),
+    CONSTRAINT profile_reminder_status_check CHECK ((reminder_status = ANY (ARRAY['ENABLED'::text, 'DISABLED'::text])))
+);
+
+COMMENT ON COLUMN recipients.profile.blocked IS 'LEGACY mode only: service id to a list of INBOX, EMAIL, WEBHOOK.';
+
+CREATE TABLE services.institution (
+    id text NOT NULL COLLATE pg_catalog."C",
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    email text NOT NULL,
+    permissions text[] NOT NULL,
+    suspended_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE services.institution IS 'Who sends. Permissions are the groups of the wire contract.';
+
+CREATE TABLE services.key (
+    digest bytea NOT NULL,
+    institution_id text NOT NULL COLLATE pg_catalog."C",
+    service_id text COLLATE pg_catalog."C",
+    slot text NOT NULL,
+    encrypted text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT key_slot_check CHECK ((slot = ANY (ARRAY['primary'::text, 'secondary'::text])))
+);
+
+COMMENT ON TABLE services.key IS 'Looked up by SHA-256; an encrypted copy because the contract gives keys back. No service: a manage key.';
+
+CREATE TABLE services.service (
+    id text NOT NULL COLLATE pg_catalog."C",
+    institution_id text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    department text NOT NULL,
+    category text NOT NULL,
+    state text NOT NULL,
+    require_secure_channels boolean NOT NULL,
+    authorized_recipients text[] NOT NULL,
+    authorized_cidrs text[] NOT NULL,
+    max_allowed_payment_amount bigint NOT NULL,
+    suspended_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT service_category_check CHECK ((category = ANY (ARRAY['STANDARD'::text, 'SPECIAL'::text]))),
+    CONSTRAINT service_max_allowed_payment_amount_check CHECK (((max_allowed_payment_amount >= 0) AND (max_allowed_payment_amount <= '9999999999'::bigint))),
+    CONSTRAINT service_state_check CHECK ((state = ANY (ARRAY['draft'::text, 'approved'::text, 'published'::text, 'deleted'::text])))
+);
+
+CREATE TABLE services.version (
+    one boolean DEFAULT true NOT NULL,
+    number bigint NOT NULL,
+    CONSTRAINT version_one_check CHECK (one)
+);
+
+COMMENT ON TABLE services.version IS 'Counts changes; every process polls it and drops its cache.';
+
+CREATE TABLE work.item (
+    bucket smallint NOT NULL,
+    step text NOT NULL COLLATE pg_catalog."C",
+    due_at timestamp with time zone NOT NULL,
+    reference text NOT NULL COLLATE pg_catalog."C",
+    lane smallint NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL,
+    leased_until timestamp with time zone
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='10000');
+
+COMMENT ON TABLE work.item IS 'Work to do: narrow rows, deleted when done.';
+
+COMMENT ON COLUMN work.item.leased_until IS 'For steps that send outward; inside steps hold the row lock instead.';
+
+CREATE TABLE work.period (
+    step text NOT NULL COLLATE pg_catalog."C",
+    period bigint NOT NULL
+);
+
+COMMENT ON TABLE work.period IS 'The last period in which each periodic step ran.';
+
+ALTER TABLE ONLY base.database
+    ADD CONSTRAINT database_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY base.migration
+    ADD CONSTRAINT migration_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY content.configuration
+    ADD CONSTRAINT configuration_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY events.log
+    ADD CONSTRAINT log_pkey PRIMARY KEY (bucket, message_id, kind, about);
+
+ALTER TABLE ONLY messages.content
+    ADD CONSTRAINT content_pkey PRIMARY KEY (bucket, id);
+
+ALTER TABLE ONLY messages.guard_allowance
+    ADD CONSTRAINT guard_allowance_pkey PRIMARY KEY (institution_id);
+
+ALTER TABLE ONLY messages.guard_hold
+    ADD CONSTRAINT guard_hold_pkey PRIMARY KEY (bucket, institution_id, fingerprint);
+
+ALTER TABLE ONLY messages.guard_recipient
+    ADD CONSTRAINT guard_recipient_pkey PRIMARY KEY (bucket, institution_id, fingerprint, recipient);
+
+ALTER TABLE ONLY messages.idempotency
+    ADD CONSTRAINT idempotency_pkey PRIMARY KEY (bucket, service_id, fiscal_code, key);
+
+ALTER TABLE ONLY messages.message
+    ADD CONSTRAINT message_pkey PRIMARY KEY (bucket, id);
+
+ALTER TABLE ONLY messages.sender
+    ADD CONSTRAINT sender_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY operations.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (bucket, id);
+
+ALTER TABLE ONLY operations.operator
+    ADD CONSTRAINT operator_pkey PRIMARY KEY (login);
+
+ALTER TABLE ONLY operations.seal
+    ADD CONSTRAINT seal_pkey PRIMARY KEY (bucket, number);
+
+ALTER TABLE ONLY recipients.activation
+    ADD CONSTRAINT activation_pkey PRIMARY KEY (bucket, fiscal_code, service_id);
+
+ALTER TABLE ONLY recipients.census
+    ADD CONSTRAINT census_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY recipients.preference
+    ADD CONSTRAINT preference_pkey PRIMARY KEY (bucket, fiscal_code, service_id, settings_version);
+
+ALTER TABLE ONLY recipients.profile
+    ADD CONSTRAINT profile_pkey PRIMARY KEY (bucket, fiscal_code);
+
+ALTER TABLE ONLY services.institution
+    ADD CONSTRAINT institution_fiscal_code_key UNIQUE (fiscal_code);
+
+ALTER TABLE ONLY services.institution
+    ADD CONSTRAINT institution_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY services.key
+    ADD CONSTRAINT key_pkey PRIMARY KEY (digest);
+
+ALTER TABLE ONLY services.service
+    ADD CONSTRAINT service_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY services.version
+    ADD CONSTRAINT version_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY work.item
+    ADD CONSTRAINT item_pkey PRIMARY KEY (bucket, step, due_at, reference);
+
+ALTER TABLE ONLY work.period
+    ADD CONSTRAINT period_pkey PRIMARY KEY (step);
+
+CREATE INDEX guard_recipient_by_age ON messages.guard_recipient USING btree (bucket, seen_at);
+
+CREATE INDEX idempotency_by_age ON messages.idempotency USING btree (bucket, created_at);
+
+CREATE INDEX message_by_reference ON messages.message USING btree (bucket, service_id, reference) WHERE (reference IS NOT NULL);
+
+CREATE INDEX message_failed ON messages.message USING btree (bucket, id) WHERE (status = 'FAILED'::text);
+
+CREATE INDEX message_of_citizen ON messages.message USING btree (bucket, fiscal_code, id);
+
+CREATE INDEX audit_unsealed ON operations.audit USING btree (bucket, id) WHERE (seal IS NULL);
+
+CREATE UNIQUE INDEX key_of_service ON services.key USING btree (service_id, slot) WHERE (service_id IS NOT NULL);
+
+CREATE UNIQUE INDEX manage_key ON services.key USING btree (institution_id, slot) WHERE (service_id IS NULL);
+
+CREATE INDEX service_by_institution ON services.service USING btree (institution_id);
+
+CREATE INDEX item_by_lane ON work.item USING btree (bucket, lane, step, due_at);
+
+ALTER TABLE ONLY content.configuration
+    ADD CONSTRAINT configuration_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES services.institution(id);
+
+ALTER TABLE ONLY messages.guard_allowance
+    ADD CONSTRAINT guard_allowance_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES services.institution(id);
+
+ALTER TABLE ONLY services.key
+    ADD CONSTRAINT key_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES services.institution(id);
+
+ALTER TABLE ONLY services.key
+    ADD CONSTRAINT key_service_id_fkey FOREIGN KEY (service_id) REFERENCES services.service(id);
+
+ALTER TABLE ONLY services.service
+    ADD CONSTRAINT service_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES services.institution(id);
