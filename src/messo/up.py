@@ -253,9 +253,10 @@ def _show(described: dict[str, Any], path: Path, settings: Settings, seconds: fl
     table.add_row("Logs", str(settings.data / "log"))
     console.print(f"\n[bold green]Messo is ready[/bold green] after {seconds:.1f} s.\n")
     console.print(table)
+    # Plain from here on: what people copy must not be wrapped or coloured.
+    print(f"Sandbox key{' ' * 28}{key}")  # noqa: T201
     console.print("\n[bold]Send a message[/bold] (copy, paste):\n")
-    print(  # noqa: T201  as it is: no markup, no line breaks
-        f"Sandbox key  {key}\n\n"
+    print(  # noqa: T201
         f"curl -i {base}/api/v1/messages \\\n"
         f"  -H 'Ocp-Apim-Subscription-Key: {key}' \\\n"
         "  -H 'Content-Type: application/json' \\\n"

@@ -25,8 +25,9 @@ UNDEFINED_TABLE = "42P01"
 
 
 class _Raw(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is not typed
-    """The driver's connection. Messo changes no session settings, so none are reset on return to
-    the pool: that would be one more round trip for each request.
+    """The driver's connection, without its reset on return to the pool.
+
+    Messo changes no session settings, and a reset is one more round trip for each request.
     """
 
     def get_reset_query(self) -> str:

@@ -337,7 +337,10 @@ class Endpoint:
 
 def _unforeseen(request_id: str, error: Exception) -> Answer:
     if isinstance(error, QueueFullError) or db.passes(error):
-        problem = not_available("The database cannot take this now. Nothing was kept; try again.")
+        problem = not_available(
+            "The database did not confirm this. Try again: with an Idempotency-Key nothing is kept "
+            "twice."
+        )
     else:
         problem = Problem(
             500,

@@ -27,7 +27,7 @@ def redact(text: str) -> str:
 
 
 def _describe_exception(
-    _: Any,
+    _: Any,  # noqa: ANN401  structlog's logger
     __: str,
     event: MutableMapping[str, Any],
 ) -> MutableMapping[str, Any]:

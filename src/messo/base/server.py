@@ -66,7 +66,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._silent > HEAD_LIMIT:  # a header without end: the parser gathers it, silently
             self._refuse_head()
-        elif self._deadline.cancelled() and self.cycle is not None and self.cycle.response_complete:
+        elif self._silent and self._deadline.cancelled() and self.cycle.response_complete:
             self._deadline = self._arm()  # empty lines between requests begin none, and keep us
 
     def on_message_begin(self) -> None:
@@ -134,8 +134,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def calm_collector() -> None:
-    """Let the garbage collector rest: what was made at the start stays, and requests leave almost
-    no cycles. Its default rhythm costs a fifth of the slowest answers.
+    """Let the garbage collector rest.
+
+    What was made at the start stays, and requests leave almost no cycles; in its usual rhythm the
+    collector stops all requests for tens of milliseconds now and then.
     """
     gc.collect()
     gc.freeze()

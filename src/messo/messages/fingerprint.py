@@ -8,14 +8,48 @@ known, so they are not folded: a text with the person's name is personal.
 import hashlib
 import re
 
-_MONTHS = (
-    "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre "
-    "january february march april may june july august september october november december"
-).split()
-_DAYS = (
-    "lunedì martedì mercoledì giovedì venerdì sabato domenica "
-    "monday tuesday wednesday thursday friday saturday sunday"
-).split()
+_MONTHS = [
+    "gennaio",
+    "febbraio",
+    "marzo",
+    "aprile",
+    "maggio",
+    "giugno",
+    "luglio",
+    "agosto",
+    "settembre",
+    "ottobre",
+    "novembre",
+    "dicembre",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
+_DAYS = [
+    "lunedì",
+    "martedì",
+    "mercoledì",
+    "giovedì",
+    "venerdì",
+    "sabato",
+    "domenica",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+]
 # Dropped wherever they stand: telling "may" from "May" would cost more than the whole rest, and
 # two texts that differ in nothing but such words are as good as one.
 _DROPPED = frozenset(

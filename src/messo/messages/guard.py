@@ -1,8 +1,9 @@
 """The mass-communication guard: Messo carries personal messages, one content for everybody is not.
 
 Distinct recipients of a day are rows, written beside the accept transaction by one recorder per
-process, from a content's sixteenth message on: most contents are one person's. Each process counts what it let through since it last counted the rows, and counts again
-before that exceeds a sixteenth of what is still free, at most one batch (docs/decisions/0003).
+process, from a content's sixteenth message on: most contents are one person's. Each process counts
+what it let through since it last counted the rows, and counts again before that exceeds a sixteenth
+of what is still free, at most one batch (docs/decisions/0003).
 """
 
 import asyncio

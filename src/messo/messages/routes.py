@@ -211,7 +211,7 @@ class MessageRoutes:
                 "/api/v1/profiles/{fiscal_code}",
                 "checkProfileOf",
                 self.check_profile,
-                "The same, with the fiscal code in the path",
+                "Ask whether you may write, recipient in the path",
                 "Prefer the other: paths end up in logs.",
                 None,
                 {

@@ -1,0 +1,1 @@
+"""The commands of the program `messo`, a file for each kind of person who gives them."""
