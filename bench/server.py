@@ -40,9 +40,7 @@ def _leave_out_the_database(started: app.Server) -> None:
         """Each message is fetched the first time, remembered after."""
         unknown = [message_id for message_id in ids if message_id not in remembered]
         if unknown:
-            remembered.update(
-                zip(unknown, await from_database(bucket, unknown), strict=True)  # type: ignore[arg-type]
-            )
+            remembered.update(zip(unknown, await from_database(bucket, unknown), strict=True))
         return [remembered[message_id] for message_id in ids]
 
     async def checked(_: int, asked: list[Any]) -> list[Any]:

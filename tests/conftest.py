@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import pytest
+import uvicorn
 
 from messo import app
 from messo.base import db, log, migrate, server
@@ -115,8 +116,7 @@ async def running(
     async with app.start(settings, database_url, secrets) as started:
         public = server.beside_server(started.app, "127.0.0.1", port)
         task = asyncio.create_task(public.serve())
-        while not public.started:
-            await asyncio.sleep(0.01)
+        await until_started(public)
         url = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=url, timeout=30) as client:
             yield Running(url, client, started)
@@ -128,6 +128,13 @@ async def running(
 def worker(pool: Pool, settings: Settings) -> Worker:
     """The worker, one round at a time: `await worker.work_once()`."""
     return Worker(pool, pool.buckets, steps(), periodics(settings), 1000)
+
+
+async def until_started(public: uvicorn.Server) -> None:
+    """Wait until it listens; a server that cannot bind is an error, not a hang."""
+    async with asyncio.timeout(20):
+        while not public.started:
+            await asyncio.sleep(0.01)
 
 
 def free_port() -> int:

@@ -23,6 +23,8 @@ EXEMPT = {
     "log.py": {"fiscal_code"},  # the pattern of what must never be written, to blot it out
     "metrics.py": {"messages", "inbox"},  # one registry, so that names cannot collide
 }
+
+
 def relative(path: Path) -> str:
     return str(path.relative_to(SOURCE))
 

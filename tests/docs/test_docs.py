@@ -8,8 +8,8 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-
 from docs.make import ROOT, pages
+
 from messo.messages.checks import parse_message
 from messo.settings import Settings, variable
 
@@ -58,7 +58,7 @@ def test_links_between_documents_lead_somewhere(path: Path) -> None:
 def test_commands_in_documents_exist(path: Path) -> None:
     known = (ROOT / "docs/reference/commands.md").read_text()
     for command in re.findall(
-        r"^\s*(messo [a-z][a-z-]+(?: [a-z][a-z-]+)?)", path.read_text(), re.M
+        r"^\s*(messo [a-z][a-z-]+(?: [a-z][a-z-]+)?)", path.read_text(), re.MULTILINE
     ):
         one, two = " ".join(command.split()[:2]), command
         assert f"## {one}\n" in known or f"## {two}\n" in known, command

@@ -21,7 +21,7 @@ from messo.sandbox.fiscal_codes import many
 from messo.services import Directory, Sender
 from messo.services.services import NewService, create_institution
 from messo.settings import Settings
-from tests.conftest import Running, free_port
+from tests.conftest import Running, free_port, until_started
 from tests.world import ACTOR, ALL, Caller, World, add_service, message
 
 THRESHOLD = 200
@@ -50,8 +50,7 @@ async def second(
     async with app.start(settings, database_url, secrets) as started:
         public = server.beside_server(started.app, "127.0.0.1", port)
         task = asyncio.create_task(public.serve())
-        while not public.started:
-            await asyncio.sleep(0.01)
+        await until_started(public)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             yield client
         public.should_exit = True

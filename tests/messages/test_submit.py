@@ -7,9 +7,7 @@ from tests.world import AUTO, STRANGER, World, message
 
 
 async def test_is_kept_and_processed(running: Running, world: World, worker: Worker) -> None:
-    sent = await running.client.post(
-        "/api/v1/messages", json=message(), headers=world.anna.headers
-    )
+    sent = await running.client.post("/api/v1/messages", json=message(), headers=world.anna.headers)
     assert sent.status_code == 201
     message_id = sent.json()["id"]
     assert sent.json() == {"id": message_id}

@@ -10,5 +10,4 @@ def now() -> datetime:
 
 def to_wire(moment: datetime) -> str:
     """`2030-01-31T22:59:59.000Z`: UTC with exactly three digits of a second."""
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -203,7 +203,10 @@ def _is_json(content_type: str) -> bool:
 
 
 def _within(address: str, networks: Sequence[Any]) -> bool:
-    return any(ip_address(address) in network for network in networks)
+    parsed = ip_address(address)
+    # A server that listens on :: sees IPv4 clients as ::ffff:a.b.c.d.
+    plain = getattr(parsed, "ipv4_mapped", None) or parsed
+    return any(plain in network for network in networks)
 
 
 def _too_large(limit: int) -> Problem:

@@ -15,7 +15,8 @@ from messo.messages.submit import queries
 from messo.services import Permission, Sender
 
 PaymentState = Literal["PAID", "NOT_PAID"]
-# Asked for (payee's fiscal code, notice number); None where nothing is known.
+# Asked for (payee's fiscal code, notice number); None where nothing is known. It must answer in
+# bounded time and raise nothing: a payment node that is down must not make a message unreadable.
 PaymentLookup = Callable[[str, str], Awaitable[PaymentState | None]]
 
 
