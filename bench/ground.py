@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -86,6 +87,8 @@ def ground() -> Iterator[Ground]:
             yield made
         finally:
             database.stop()
+            for home in database.homes:
+                shutil.rmtree(home / database.digest, ignore_errors=True)
 
 
 async def _fill(url: str) -> Ground:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     postgres = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), port=0)
     yield postgres.start()
     postgres.stop()
+    for home in postgres.homes:  # where root keeps data that lie under a private folder
+        shutil.rmtree(home / postgres.digest, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

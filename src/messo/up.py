@@ -246,15 +246,16 @@ def _show(described: dict[str, Any], path: Path, settings: Settings, seconds: fl
         "fiscal_code": recipient,
         "content": {"subject": "Il tuo primo messaggio", "markdown": _MARKDOWN},
     }
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("API and reference", f"{base}/docs")
-    table.add_row("Sandbox: keys, citizens, magic codes", str(path))
-    table.add_row("Health and metrics", f"http://{settings.ops_host}:{settings.ops_port}/health")
-    table.add_row("Logs", str(settings.data / "log"))
     console.print(f"\n[bold green]Messo is ready[/bold green] after {seconds:.1f} s.\n")
-    console.print(table)
-    # Plain from here on: what people copy must not be wrapped or coloured.
-    print(f"Sandbox key{' ' * 28}{key}")  # noqa: T201
+    # Plain: what people copy must not be wrapped or coloured.
+    for what, where in (
+        ("API and reference", f"{base}/docs"),
+        ("Sandbox: keys, citizens, magic codes", path),
+        ("Health and metrics", f"http://{settings.ops_host}:{settings.ops_port}/health"),
+        ("Logs", settings.data / "log"),
+        ("Sandbox key", key),
+    ):
+        print(f"{what:<38} {where}")  # noqa: T201
     console.print("\n[bold]Send a message[/bold] (copy, paste):\n")
     print(  # noqa: T201
         f"curl -i {base}/api/v1/messages \\\n"

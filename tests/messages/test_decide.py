@@ -367,7 +367,7 @@ async def test_set_statement_equals_the_pure_function_for_every_stored_citizen(
     for bucket in range(pool.buckets):
         mine = [draft for draft in drafts if pool.bucket(draft.fiscal_code) == bucket]
         for start in range(0, len(mine), 500):
-            await accept._write(bucket, mine[start : start + 500])
+            await accept._commit(bucket, mine[start : start + 500])
         async with pool.transaction() as conn:
             await process(conn, bucket, [draft.id for draft in mine])
     await accept.queue.close()

@@ -1,7 +1,9 @@
 """The schema of a database as one readable file: `schema.sql`."""
 
+import os
 import shutil
 import subprocess
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from messo.base.postgres_programs import PostgresError, find_bin
 
@@ -12,12 +14,19 @@ def dump_schema(url: str) -> str:
     found = str(program) if program.exists() else shutil.which("pg_dump")
     if found is None:
         raise PostgresError("pg_dump is not installed")
-    told = subprocess.run(  # noqa: S603
-        [found, "--schema-only", "--no-owner", "--no-privileges", "--dbname", url],
+    address = urlsplit(url)
+    # The password travels by the environment: arguments are for everybody to see.
+    bare = address._replace(netloc=address.netloc.replace(f":{address.password}@", "@"))
+    done = subprocess.run(  # noqa: S603
+        [found, "--schema-only", "--no-owner", "--no-privileges", "--dbname", urlunsplit(bare)],
         capture_output=True,
         text=True,
-        check=True,
-    ).stdout
+        check=False,
+        env={**os.environ, "PGPASSWORD": unquote(address.password or "")},
+    )
+    if done.returncode:
+        raise PostgresError(f"pg_dump failed: {done.stderr.strip().splitlines()[-1]}")
+    told = done.stdout
     kept = [
         line
         for line in told.splitlines()

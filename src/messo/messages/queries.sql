@@ -36,6 +36,10 @@ INSERT INTO messages.content (bucket, id, markdown, parts)
 SELECT :bucket::smallint, u.id, u.markdown, u.parts::jsonb
 FROM unnest(:ids::text[], :markdowns::text[], :parts::text[]) AS u (id, markdown, parts);
 
+-- name: which_are_kept
+-- After a connection was lost while committing: the database knows whether it committed.
+SELECT m.id FROM messages.message AS m WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[]);
+
 -- name: delete_contents
 -- Of rejected messages, in the deciding transaction: the person may not even be enrolled.
 DELETE FROM messages.content AS c WHERE c.bucket = :bucket AND c.id = ANY(:ids::text[]);

@@ -115,7 +115,7 @@ class MessageRoutes:
             401: (wire.GatewayError, "No key, or one that is not valid."),
             403: (problem, "The key may not do this; `title` says which rule."),
             429: (wire.GatewayError, "Too fast: wait as long as Retry-After says."),
-            503: (problem, "Nothing was kept: try again after Retry-After."),
+            503: (problem, "Not confirmed: try again after Retry-After."),
         }
         reading = {**refusals, 400: (problem, "A parameter is not valid.")}
         created = {

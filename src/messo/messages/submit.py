@@ -4,6 +4,7 @@ Concurrent requests share a transaction (`base/coalesce.py`): four set inserts, 
 a batch of one.
 """
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ logger = log.get(__name__)
 
 PROCESS = "messages.process"
 BATCH = 500
+_DOUBT_SECONDS = 10  # how long to ask a database that went away what it has kept
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -153,35 +155,68 @@ class Accept:
     async def _commit(self, bucket: int, drafts: list[Draft]) -> Sequence[str | Exception]:
         """One transaction for all; if it fails, halves, so that one bad row harms no other."""
         began = time.perf_counter()
+        reached = False
         try:
-            answers = await self._write(bucket, drafts)
+            async with self.pool.connection() as conn:
+                reached = True
+                async with conn.transaction():
+                    answers = await self._write(conn, bucket, drafts)
         except Exception as error:
             if db.passes(error) or len(drafts) == 1:
                 logger.error("not accepted", size=len(drafts), exc_info=error)
-                return [error] * len(drafts)
+                kept = await self._kept_after_all(bucket, drafts) if reached else set()
+                metrics.accepted.inc(len(kept))
+                return [draft.id if draft.id in kept else error for draft in drafts]
             middle = len(drafts) // 2
             return [
                 *await self._commit(bucket, drafts[:middle]),
                 *await self._commit(bucket, drafts[middle:]),
             ]
+        self._stored.update(
+            draft.sender_id
+            for draft, answer in zip(drafts, answers, strict=True)
+            if draft.id == answer
+        )
+        metrics.accepted.inc(sum(d.id == answer for d, answer in zip(drafts, answers, strict=True)))
         metrics.batch_size.labels("messages.accept").observe(len(drafts))
         metrics.batch_seconds.labels("messages.accept").observe(time.perf_counter() - began)
         return answers
 
-    async def _write(self, bucket: int, drafts: list[Draft]) -> Sequence[str | Exception]:
+    async def _kept_after_all(self, bucket: int, drafts: list[Draft]) -> set[str]:
+        """After a connection lost in mid-commit: which messages the database has.
+
+        It is asked until it answers, for a few seconds: a sender who hears "not confirmed" of a
+        message that was kept may send it again. Not at once: while a server dies, another of its
+        connections may still answer, and does not yet see a commit that is already on disk.
+        """
+        deadline = time.monotonic() + _DOUBT_SECONDS
+        while time.monotonic() < deadline:
+            await asyncio.sleep(1)
+            try:
+                async with self.pool.connection() as conn:
+                    rows = await conn.rows(
+                        queries.which_are_kept, bucket=bucket, ids=[draft.id for draft in drafts]
+                    )
+            except Exception as error:
+                if not db.passes(error):
+                    raise
+            else:
+                return {row["id"] for row in rows}
+        return set()
+
+    async def _write(
+        self, conn: Connection, bucket: int, drafts: list[Draft]
+    ) -> list[str | Exception]:
         answers: dict[str, str | Exception] = {draft.id: draft.id for draft in drafts}
         # Two servers that insert in the same order never wait for each other in a circle.
         ordered = sorted(drafts, key=lambda draft: draft.id)
         keyed = [draft for draft in ordered if draft.idempotency_key is not None]
-        async with self.pool.transaction() as conn:
-            if keyed:
-                answers |= await _claim_keys(conn, bucket, keyed)
-                ordered = [draft for draft in ordered if answers[draft.id] == draft.id]
-            if ordered:
-                await self._store_snapshots(conn, ordered)
-                await _insert(conn, bucket, ordered)
-        self._stored.update(draft.sender_id for draft in ordered)
-        metrics.accepted.inc(len(ordered))
+        if keyed:
+            answers |= await _claim_keys(conn, bucket, keyed)
+            ordered = [draft for draft in ordered if answers[draft.id] == draft.id]
+        if ordered:
+            await self._store_snapshots(conn, ordered)
+            await _insert(conn, bucket, ordered)
         return [answers[draft.id] for draft in drafts]
 
     async def _store_snapshots(self, conn: Connection, drafts: list[Draft]) -> None:
