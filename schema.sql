@@ -197,7 +197,7 @@ CREATE TABLE operations.audit (
     seal bigint
 );
 
-COMMENT ON TABLE operations.audit IS 'Who changed what and when. People appear as keyed hashes only.';
+COMMENT ON TABLE operations.audit IS 'Who changed what and when. Citizens appear as keyed hashes only.';
 
 CREATE TABLE operations.operator (
     login text NOT NULL COLLATE pg_catalog."C",

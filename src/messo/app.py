@@ -84,9 +84,8 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
 
     Leaving it commits what is queued before the connections go.
     """
-    pool = await Pool.open(
-        database_url, settings.pool_size + settings.accept_connections + _READERS * 2
-    )
+    connections = settings.pool_size + settings.accept_connections + _READERS * 2
+    pool = await Pool.open(database_url, connections, statement_seconds=10)
     async with pool.connection() as conn:
         await migrate.check(conn)
     directory = Directory(pool)
@@ -108,6 +107,7 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
         profiles=profiles,
         pool=pool,
         body_limit=settings.body_limit,
+        check_digits=settings.check_notice_numbers,
     ).routes()
     queues: list[Coalescer[Any, Any]] = [accept.queue, messages.queue, profiles.queue]
     for queue in queues:
@@ -126,7 +126,7 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
         with contextlib.suppress(Exception):  # a database that is gone cannot take it
-            await guard.flush()
+            await guard.close()
         await pool.close()
 
 

@@ -1,5 +1,6 @@
 """The installed program: puts the commands together and makes errors readable."""
 
+import socket
 import sys
 
 import typer
@@ -48,8 +49,10 @@ def main() -> None:
         sys.exit(f"messo: {error}")
     except Problem as problem:
         sys.exit(f"messo: {problem.detail}")
-    except OSError as error:
+    except (ConnectionError, TimeoutError, socket.gaierror) as error:
         sys.exit(f"messo: the database cannot be reached ({type(error).__name__})")
+    except OSError as error:
+        sys.exit(f"messo: {error}")
     except Exception as error:
         if not db.sqlstate(error):
             raise

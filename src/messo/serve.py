@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 from typing import Any
 
 import uvloop
@@ -11,6 +10,7 @@ from messo import app, worker
 from messo.base import log, migrate, server
 from messo.base.crypto import Secrets
 from messo.base.db import connect
+from messo.messages import process
 from messo.operations import health
 from messo.sandbox import world
 from messo.settings import Settings
@@ -104,7 +104,9 @@ async def _work(settings: Settings) -> None:
     async with worker.start(settings, settings.database_url) as running:
 
         async def detail() -> dict[str, Any]:
-            return {"process": "work", "steps": [step.name for step in running.steps]}
+            names = [step.name for step in running.steps]
+            failed = await process.count_failed(running.pool)
+            return {"process": "work", "steps": names, "failed_messages": failed}
 
         beside = server.beside_server(
             health.operations_app(running.pool, detail), settings.ops_host, settings.ops_port + 1
@@ -118,8 +120,3 @@ async def _work(settings: Settings) -> None:
             beside.should_exit = True
             await operations
     logger.info("stopped")
-
-
-def explain(error: BaseException) -> None:
-    """Tell a person at a terminal why nothing started."""
-    print(f"messo: {error}", file=sys.stderr)  # noqa: T201  a terminal, not a log

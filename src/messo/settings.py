@@ -58,6 +58,9 @@ class Settings:
     rate_burst: int = _setting(1000, "Requests a key may make at once before the rate applies.")
     body_limit: int = _setting(256 * 1024, "Largest request body, bytes.")
     body_seconds: int = _setting(10, "Time a client has to send its whole body.")
+    check_notice_numbers: bool = _setting(
+        True, "Refuse payment notice numbers whose check digits are wrong."
+    )
     guard_recipients: int = _setting(
         1000, "Mass guard: recipients of one content within a day below which nothing is held."
     )
@@ -65,7 +68,7 @@ class Settings:
         0.10, "Mass guard: share of the enrolled citizens that one content may reach in a day."
     )
     sandbox_fiscal_code: str = _setting(
-        "AAAAAA00A00A000A", "Recipient every service may always write to."
+        "AAAAAA00A00A000A", "Recipient that every new service may write to, restricted or not."
     )
     worker_batch: int = _setting(1000, "Work items claimed in one transaction.")
     worker_tasks: int = _setting(1, "Batches a worker process has under way at once.")
@@ -85,7 +88,19 @@ class Settings:
         for name, text in environment.items():
             if name in known and known[name].name not in given and text != "":
                 values[known[name].name] = _read(known[name], text)
+        for name in _POSITIVE:
+            if name in values and values[name] < 1:
+                raise SettingError(f"MESSO_{name.upper()} must be 1 or more")
+        for name in ("port", "ops_port", "database_port"):
+            if name in values and not 0 < values[name] < 65_535:  # noqa: PLR2004  and one more
+                raise SettingError(f"MESSO_{name.upper()} must be 1 to 65534")
         return cls(**values)
+
+
+_POSITIVE = (
+    *("pool_size", "accept_connections", "accept_queue", "rate_limit", "rate_burst"),
+    *("body_limit", "body_seconds", "guard_recipients", "worker_batch", "worker_tasks"),
+)
 
 
 def variable(setting: "Field[Any]") -> str:

@@ -116,11 +116,16 @@ class Up:
         self.postgres = EmbeddedPostgres(self.settings.data, self.settings.database_port)
         with console.status("Starting PostgreSQL (the first time takes a few seconds) …"):
             url = self.postgres.start()
-        # For `messo` commands given beside this one. It holds the password.
-        path = self.settings.data / "database.url"
-        path.unlink(missing_ok=True)
-        write_private(path, url)
+        _write_url(self.settings.data, url)
         return url
+
+    def _take_address(self, url: str) -> None:
+        """PostgreSQL may come back on another port: then the others start again with it."""
+        if url != self.environment["MESSO_DATABASE_URL"]:
+            self.environment["MESSO_DATABASE_URL"] = url
+            _write_url(self.settings.data, url)
+            for child in self.children.values():
+                child.terminate()
 
     def _launch(self, name: str) -> None:
         log = (self.settings.data / "log" / f"{name}.log").open("ab")
@@ -155,7 +160,7 @@ class Up:
             time.sleep(0.5)
             if self.postgres and self.postgres.process and self.postgres.process.poll() is not None:
                 self._count_death("PostgreSQL")
-                self.postgres.start()
+                self._take_address(self.postgres.start())
             for name, child in self.children.items():
                 if child.poll() is not None:
                     self._count_death(f"the {name} process")
@@ -191,6 +196,10 @@ class Up:
 async def _prepare(settings: Settings, secrets: Secrets) -> dict[str, Any]:
     conn: Connection = await connect(settings.database_url)
     try:
+        if await world.is_production(conn):
+            raise RefusedError(
+                "MESSO_DATABASE_URL names a production database: a sandbox needs its own"
+            )
         await migrate.migrate(
             conn, settings.buckets, lambda name: console.print(f"[dim]migrated {name}[/dim]")
         )
@@ -220,6 +229,13 @@ def _locked(data: Path) -> IO[str]:
     return file
 
 
+def _write_url(data: Path, url: str) -> None:
+    """For `messo` commands given beside this one. It holds the password."""
+    path = data / "database.url"
+    path.unlink(missing_ok=True)
+    write_private(path, url)
+
+
 def _read_secrets(settings: Settings) -> str:
     """The installation's secrets: the setting, or a file made at the first start."""
     if settings.secrets:
@@ -232,7 +248,8 @@ def _read_secrets(settings: Settings) -> str:
 
 def _reachable(host: str) -> str:
     """An address that reaches a server bound to `host`."""
-    return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104  compared, not bound
+    known = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  compared, not bound
+    return known.get(host, host)
 
 
 def _tail(path: Path, lines: int = 12) -> str:
@@ -263,7 +280,10 @@ def _show(described: dict[str, Any], path: Path, settings: Settings, seconds: fl
         "  -H 'Content-Type: application/json' \\\n"
         f"  -d '{json.dumps(body, ensure_ascii=False)}'\n"
     )
-    _show_first_message(base, key, body)
+    try:
+        _show_first_message(base, key, body)
+    except OSError as error:
+        console.print(f"[yellow]The first message was not sent: {error}[/yellow]")
     console.print("\n[dim]Ctrl-C stops everything. Your data stay.[/dim]")
 
 
@@ -282,7 +302,8 @@ def _show_first_message(base: str, key: str, body: dict[str, Any]) -> None:
     table.add_column("ms", justify="right")
     table.add_column("")
     table.add_row("accepted", f"{(accepted - began) * 1000:.0f}", f"201, id {sent['id']}")
-    table.add_row(life["status"].lower(), f"{(seen - began) * 1000:.0f}", "in the citizen's inbox")
+    what = "in the citizen's inbox" if life["status"] == "PROCESSED" else ""
+    table.add_row(life["status"].lower(), f"{(seen - began) * 1000:.0f}", what)
     console.print(table)
 
 

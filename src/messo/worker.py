@@ -11,7 +11,7 @@ from messo.base.db import Pool
 from messo.base.work import Periodic, Step, Worker
 from messo.messages import process, retention
 from messo.operations import audit
-from messo.recipients import profile
+from messo.recipients import count_enrolled
 from messo.settings import Settings
 
 
@@ -25,7 +25,7 @@ def periodics(settings: Settings) -> list[Periodic]:
     keep_keys = timedelta(hours=max(24, settings.keep_idempotency_hours))
     return [
         Periodic("operations.seal", timedelta(seconds=10), audit.seal),
-        Periodic("recipients.count", timedelta(minutes=5), profile.count_enrolled),
+        Periodic("recipients.count", timedelta(minutes=5), count_enrolled),
         Periodic("messages.forget", timedelta(minutes=1), retention.forget(keep_keys)),
     ]
 

@@ -136,8 +136,9 @@ async def test_the_loop_survives_an_error_and_stops_when_told(pool: Pool) -> Non
             raise ConnectionResetError
         return await trial.run(*given)
 
-    async def tick(_: Connection) -> None:
+    async def tick(_: Connection) -> bool:
         ran.append(1)
+        return False
 
     await put(pool, "a")
     periodic = Periodic("tests.tick", timedelta(days=365), tick)
@@ -164,3 +165,31 @@ async def test_senders_are_spread_over_the_lanes() -> None:
     assert set(lanes) == set(range(LANES))
     assert max(lanes.count(lane) for lane in set(lanes)) < 200
     assert lane_of("service 1") == lanes[1]
+
+
+async def test_a_batch_that_keeps_timing_out_shrinks_and_starves_nobody(pool: Pool) -> None:
+    """Fewer items each time, down to the one that fails alone; another step has its turn."""
+    trial, other = Trial(), Trial()
+    sizes: list[int] = []
+
+    async def slow(conn: Connection, bucket: int, references: list[str]) -> Callable[[], None]:
+        sizes.append(len(references))
+        if "a-stuck" in references:
+            raise TimeoutError
+        return await trial.run(conn, bucket, references)
+
+    await put(pool, "a-stuck", *[f"b{number}" for number in range(7)])
+    async with pool.transaction() as conn:
+        await work.queue(conn, 0, "tests.other", ["c"], [0], clock.now())
+    steps = [Step(NAME, slow, trial.postponed), Step("tests.other", other.run, other.postponed)]
+    worker = Worker(pool, 1, steps, [], 8)
+    for _ in range(12):
+        try:
+            await worker.work_once()
+        except TimeoutError:
+            continue
+    assert sizes[0] == 6  # the other two of eight are their lane's, and no lane but one has any
+    assert 1 in sizes
+    assert trial.told == [("a-stuck", 1)]
+    assert other.done == ["c"]
+    assert sorted(trial.done) == [f"b{number}" for number in range(7)]

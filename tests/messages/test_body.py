@@ -10,14 +10,16 @@ import pytest
 
 from messo.base import clock
 from messo.base.db import Pool
+from messo.base.http import Problem
 from messo.base.ids import new_id
 from messo.base.work import Worker
 from messo.content import configurations
+from messo.messages import checks
 from messo.services.services import NewService
 from tests.conftest import Running
 from tests.world import AUTO, Caller, World, add_service, message
 
-NOTICE = "302000000000000046"
+NOTICE = "302000000000000083"
 EMOJI = "😀"  # two UTF-16 units, as for clients written in JavaScript
 ABSENT = object()
 
@@ -599,3 +601,28 @@ async def test_another_reference_is_refused(
     sent = await post(running, caller, message(), **{"X-Messo-Reference": reference})
     assert (sent.status_code, sent.json()["title"]) == (400, "Bad parameters")
     assert sent.json()["field"] == "X-Messo-Reference"
+
+
+@pytest.mark.parametrize(
+    ("notice", "valid"),
+    [
+        ("002000000012345632", True),
+        ("200000000012345647", True),
+        ("301000000012345688", True),
+        ("301011100007347557", True),
+        ("302012387654312384", False),
+        ("344012345678901200", False),
+        ("301000000012345689", False),
+        ("112345678901234567", True),  # auxiliary digit 1 has no check digits
+    ],
+)
+def test_check_digits_of_notice_numbers(notice: str, valid: bool) -> None:
+    body = json.dumps(message(payment_data={"amount": 1, "notice_number": notice})).encode()
+    if valid:
+        assert checks.parse_message(body)
+        return
+    with pytest.raises(Problem) as refused:
+        checks.parse_message(body)
+    assert refused.value.status == 400
+    assert refused.value.field == "content.payment_data.notice_number"
+    assert checks.parse_message(body, check_digits=False)

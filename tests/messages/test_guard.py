@@ -14,6 +14,8 @@ from messo.base import clock, server
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
 from messo.base.http import Problem
+from messo.base.ids import new_id
+from messo.content import configurations
 from messo.messages import guard
 from messo.messages.fingerprint import fingerprint
 from messo.messages.guard import Guard
@@ -319,7 +321,7 @@ async def test_the_day_slides(pool: Pool, secrets: Secrets, town: Institution) -
     count = "SELECT count(*) FROM messages.guard_recipient WHERE institution_id = $1"
     async with pool.transaction() as conn:
         before = await conn.raw.fetchval(count, town.id)
-        await guard.forget_old(conn)
+        assert not await guard.forget_old(conn, 1000)
         assert await conn.raw.fetchval(count, town.id) == before - 150
 
 
@@ -399,3 +401,64 @@ def test_these_are_two_contents(one: str, two: str) -> None:
 
 def test_a_fingerprint_fits_a_bigint() -> None:
     assert all(-(2**63) <= fingerprint("a" * n, "b") < 2**63 for n in range(1, 500))
+
+
+@pytest.mark.parametrize("own", ["payment_data", "third_party_data"])
+async def test_what_is_shared_by_many_is_nobodys_own(
+    running: Running, world: World, pool: Pool, secrets: Secrets, own: str
+) -> None:
+    """One notice number, or one remote content, for everybody makes no message personal."""
+    town = await new_institution(pool, secrets)
+    configuration = new_id()
+    async with pool.connection() as conn:
+        await conn.run(
+            configurations.queries.create_configuration,
+            id=configuration,
+            institution_id=town.id,
+            name="n",
+            description="d",
+            has_precondition="NEVER",
+            now=clock.now(),
+        )
+    carried: dict[str, dict[str, Any]] = {
+        "payment_data": {"amount": 100, "notice_number": "302000000000000083"},
+        "third_party_data": {
+            "id": "everybody",
+            "configuration_id": configuration,
+            "has_remote_content": True,
+        },
+    }
+
+    def shared(number: int, code: str) -> dict[str, Any]:
+        return message(code, markdown=TEXT, **{own: carried[own]})
+
+    def each(number: int, code: str) -> dict[str, Any]:
+        return message(code, markdown=TEXT, third_party_data=carried[own] | {"id": code})
+
+    answers = await send_all([running.client], town.services[:1], PEOPLE[:350], shared)
+    assert THRESHOLD <= accepted(answers) <= THRESHOLD + TOLERANCE
+    if own == "third_party_data":
+        personal = await send_all([running.client], town.services[:1], PEOPLE[:300], each)
+        assert accepted(personal) == 300
+
+
+async def test_a_content_that_falls_out_of_memory_is_written_first(
+    pool: Pool, secrets: Secrets, town: Institution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "_REMEMBERED", 5)
+    sender = await sender_of(pool, town.services[0])
+    small = guard_of(pool, secrets)
+    for number, code in enumerate(PEOPLE[:150]):
+        # Ten others between each two of the same content.
+        await small.admit(sender, code, "Chiusura della piazza", TEXT)
+        if number % 3 == 2:
+            for other in "abcdefghij":
+                await small.admit(sender, code, f"altro {other * (number + 1)}", TEXT)
+    await small.close()
+    async with pool.connection() as conn:
+        rows = await conn.raw.fetchval(
+            "SELECT max(n) FROM (SELECT count(*) AS n FROM messages.guard_recipient "
+            "WHERE institution_id = $1 GROUP BY fingerprint) AS f",
+            town.id,
+        )
+    assert rows == 150

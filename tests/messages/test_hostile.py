@@ -45,7 +45,7 @@ VALID: dict[str, Any] = {
         due_date="2030-01-31T22:59:59Z",
         payment_data={
             "amount": 1,
-            "notice_number": "302000000000000046",
+            "notice_number": "302000000000000083",
             "invalid_after_due_date": True,
             "payee": {"fiscal_code": "01234567890"},
         },

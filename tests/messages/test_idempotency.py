@@ -92,7 +92,7 @@ async def test_what_counts_is_the_message_not_how_it_is_written(
     running: Running, world: World
 ) -> None:
     key = new_id()
-    whole = message(payment_data={"amount": 1, "notice_number": "302000000000000046"})
+    whole = message(payment_data={"amount": 1, "notice_number": "302000000000000083"})
     first = await post(running.client, world.anna, whole, key)
     explicit = {**whole, "time_to_live": 3600, "feature_level_type": None, "unknown": 1}
     explicit["content"] = dict(reversed(whole["content"].items()))
@@ -155,7 +155,7 @@ async def test_a_key_is_one_services_and_one_recipients(running: Running, world:
 
 async def test_a_refused_message_does_not_use_up_its_key(running: Running, world: World) -> None:
     key = new_id()
-    too_much = message(payment_data={"amount": 100_001, "notice_number": "302000000000000046"})
+    too_much = message(payment_data={"amount": 100_001, "notice_number": "302000000000000083"})
     assert (await post(running.client, world.anna, too_much, key)).status_code == 400
     assert (await post(running.client, world.anna, message(), key)).status_code == 201
 

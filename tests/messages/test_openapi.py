@@ -184,7 +184,7 @@ async def test_the_document_refuses_what_the_server_refuses(
         "components": document["components"],
     }
     validator = jsonschema_rs.Draft202012Validator(schema)
-    payment = {"amount": 1, "notice_number": "302000000000000046"}
+    payment = {"amount": 1, "notice_number": "302000000000000083"}
     bodies: list[tuple[dict[str, Any], bool]] = [
         (message(), True),
         (message(payment_data=payment), True),

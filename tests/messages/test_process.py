@@ -407,8 +407,9 @@ async def test_a_periodic_step_runs_once_per_period_whoever_comes(pool: Pool) ->
     ran: list[str] = []
 
     def periodic(name: str) -> Periodic:
-        async def run(_: Connection) -> None:
+        async def run(_: Connection) -> bool:
             ran.append(name)
+            return False
 
         return Periodic("tests.daily", timedelta(days=365), run)
 
@@ -427,14 +428,38 @@ async def test_a_periodic_step_that_fails_is_tried_again_in_its_period(pool: Poo
     """The mark and the work commit together."""
     tries: list[int] = []
 
-    async def run(_: Connection) -> None:
+    async def run(_: Connection) -> bool:
         tries.append(1)
         if len(tries) == 1:
             raise RuntimeError("the first time")
+        return len(tries) < 4  # more to do, twice
 
     step = Periodic("tests.flaky", timedelta(days=365), run)
     worker = worker_of(pool)
     with pytest.raises(RuntimeError):
         await worker.run_periodic(step)
     assert await worker.run_periodic(step)
+    assert len(tries) == 4
     assert not await worker.run_periodic(step)
+
+
+async def test_a_message_that_cannot_be_decided_is_not_dropped(
+    pool: Pool, world: World, post: Post, deciding: Worker
+) -> None:
+    """Without its sender's snapshot, as after a restore: it becomes THROTTLED, the others go on."""
+    lost, kept = (
+        await post.send(world.anna, AUTO, subject="Senza mittente"),
+        await post.send(world.anna, AUTO),
+    )
+    async with pool.connection() as conn:
+        await conn.raw.execute("UPDATE messages.message SET sender_id = 42 WHERE id = $1", lost[0])
+    await deciding.work_once()
+    rows = await all_rows(
+        pool, "SELECT id, status FROM messages.message WHERE id = ANY($1)", [*lost, *kept]
+    )
+    assert {row[0]: row[1] for row in rows} == {
+        lost[0]: "THROTTLED",
+        kept[0]: "PROCESSED",
+    }
+    waiting = await all_rows(pool, "SELECT attempts FROM work.item WHERE reference = $1", lost[0])
+    assert [row[0] for row in waiting] == [1]

@@ -374,7 +374,7 @@ async def test_the_payment_state_of_the_notice_is_shown(
     answer: Literal["PAID", "NOT_PAID"] | None,
     payee: str | None,
 ) -> None:
-    notice = "302000000000000046"
+    notice = "302000000000000083"
     payment: dict[str, Any] = {"amount": 1, "notice_number": notice}
     if payee:
         payment["payee"] = {"fiscal_code": payee}
@@ -393,7 +393,7 @@ async def test_the_payment_state_of_the_notice_is_shown(
 async def test_the_payment_state_is_asked_only_where_it_will_be_shown(
     world: World, payments: Payments, send: Send, read: Read, pool: Pool, running: Running
 ) -> None:
-    payment = {"amount": 1, "notice_number": "302000000000000046"}
+    payment = {"amount": 1, "notice_number": "302000000000000083"}
     locations = [
         await send(world.anna, level="STANDARD", payment_data=payment),
         await send(world.anna, CLOSED, payment_data=payment),
@@ -412,7 +412,7 @@ async def test_the_payment_state_is_asked_only_where_it_will_be_shown(
 async def test_who_knows_nothing_of_payments_shows_none(
     world: World, send: Send, read: Read
 ) -> None:
-    payment = {"amount": 1, "notice_number": "302000000000000046"}
+    payment = {"amount": 1, "notice_number": "302000000000000083"}
     found = await read(world.anna, await send(world.anna, payment_data=payment))
     assert found["read_status"] == "UNREAD"
     assert "payment_status" not in found

@@ -421,7 +421,7 @@ class Case:
         return content
 
     def payment(self, **members: Any) -> None:
-        plain = {"amount": 1, "notice_number": "302000000000000046"}
+        plain = {"amount": 1, "notice_number": "302000000000000083"}
         self.content["payment_data"] = self.content.get("payment_data", plain) | members
 
     def third_party(self, **members: Any) -> None:
@@ -690,7 +690,7 @@ async def test_a_payment_may_reach_the_services_maximum(
     running: Running, sender: Sender, maximum: int, amount: int, accepted: bool
 ) -> None:
     caller = await sender(Permission.MESSAGE_WRITE, max_allowed_payment_amount=maximum)
-    body = message(payment_data={"amount": amount, "notice_number": "302000000000000046"})
+    body = message(payment_data={"amount": amount, "notice_number": "302000000000000083"})
     answer = await submit(running, caller, body)
     if accepted:
         assert answer.status_code == 201
@@ -750,7 +750,7 @@ async def test_nothing_is_asked_of_a_legal_representative(running: Running, worl
     body = message(
         payment_data={
             "amount": 100,
-            "notice_number": "302000000000000046",
+            "notice_number": "302000000000000083",
             "payee": {"fiscal_code": "01234567890"},
         }
     )

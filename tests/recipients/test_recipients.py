@@ -15,7 +15,7 @@ from messo.recipients.profile import (
     enrolled,
     read_profile,
 )
-from messo.sandbox.fiscal_codes import many
+from messo.sandbox.fiscal_codes import make, many
 
 CODES = iter(many(200))
 SERVICE = "01JSERVICE"
@@ -179,3 +179,21 @@ async def test_before_the_first_census_nobody_is_counted(pool: Pool) -> None:
         await conn.raw.execute("DELETE FROM recipients.census")
         assert await enrolled(conn) == 0
         await transaction.rollback()
+
+
+async def test_what_was_blocked_in_legacy_mode_stays_blocked_in_auto(pool: Pool) -> None:
+    code = make("TSTLGX80A01Y077")
+    async with pool.transaction() as conn:
+        blocked = {"one": ["INBOX", "EMAIL", "WEBHOOK"], "two": ["EMAIL"]}
+        await create_profiles(conn, [Profile(code, is_inbox_enabled=True, blocked=blocked)])
+        assert await change_mode(conn, code, "AUTO") == 0
+        rows = await conn.raw.fetch(
+            "SELECT service_id, settings_version, is_inbox_enabled, is_email_enabled, "
+            "is_webhook_enabled FROM recipients.preference WHERE fiscal_code = $1 "
+            "ORDER BY service_id",
+            code,
+        )
+    assert [tuple(row) for row in rows] == [
+        ("one", 0, False, False, False),
+        ("two", 0, True, False, True),
+    ]

@@ -6,7 +6,7 @@ import pytest
 
 from messo.base.crypto import Secrets, key_digest
 from messo.base.db import Pool
-from messo.services import Permission, keys
+from messo.services import Directory, Permission, keys
 from messo.services.permissions import DEFAULT
 from messo.services.services import (
     NewService,
@@ -22,7 +22,7 @@ from messo.services.services import (
     suspend_institution,
     suspend_service,
 )
-from tests.world import AUTO, SANDBOX, World
+from tests.world import ACTOR, AUTO, SANDBOX, World
 
 
 async def audited(pool: Pool, subject: str) -> list[str]:
@@ -174,3 +174,12 @@ async def test_a_failed_change_rolls_back_its_audit_entry(pool: Pool, world: Wor
             world.bruno.id,
         )
     assert kept == 0
+
+
+async def test_a_deleted_service_and_its_keys_do_not_come_back(pool: Pool, world: World) -> None:
+    async with pool.transaction() as conn:
+        await set_state(conn, ACTOR, world.draft.id, "deleted")
+    with pytest.raises(NotAcceptedError, match="stays so"):
+        async with pool.transaction() as conn:
+            await set_state(conn, ACTOR, world.draft.id, "published")
+    assert await Directory(pool).find(world.draft.key) is None

@@ -1,7 +1,6 @@
 """Keys of the installation: encryption at rest, and the keyed hash that stands for a person."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import os
@@ -43,7 +42,7 @@ class Secrets:
             key_id, _, value = part.partition(":")
             try:
                 key = base64.b64decode(value, validate=True)
-            except binascii.Error:
+            except ValueError:  # not base64, or not even ASCII
                 key = b""
             if not key_id.isalnum() or len(key) != _KEY:
                 raise SecretError(

@@ -115,10 +115,10 @@ class Pool:
         return bucket_of(key, self.buckets)
 
     @classmethod
-    async def open(cls, url: str, size: int) -> "Pool":
+    async def open(cls, url: str, size: int, statement_seconds: float = 60) -> "Pool":
         """A pool of at most `size` connections on a migrated database."""
         raw = await asyncpg.create_pool(
-            url, min_size=1, max_size=size, command_timeout=60, timeout=5, **_OPTIONS
+            url, min_size=1, max_size=size, command_timeout=statement_seconds, timeout=5, **_OPTIONS
         )
         pool = cls(raw)
         async with pool.connection() as conn:

@@ -306,9 +306,8 @@ class Endpoint:
             answer = problem.answer()
         except ClientGoneError:
             return
-        except Exception as error:
-            logger.error("unforeseen", request=request.id, route=self.name, exc_info=error)
-            answer = _unforeseen(request.id, error)
+        except Exception as error:  # noqa: BLE001  the last resort of every route
+            answer = _unforeseen(request.id, self.name, error)
         await self._send(answer, request, send)
         elapsed = time.perf_counter() - began
         self._seconds.observe(elapsed)
@@ -338,13 +337,15 @@ class Endpoint:
         await send({"type": "http.response.body", "body": answer.body})
 
 
-def _unforeseen(request_id: str, error: Exception) -> Answer:
+def _unforeseen(request_id: str, route: str, error: Exception) -> Answer:
     if isinstance(error, QueueFullError) or db.passes(error):
+        logger.warning("not available", request=request_id, route=route, error=log.describe(error))
         problem = not_available(
             "The database did not confirm this. Try again: with an Idempotency-Key nothing is kept "
             "twice."
         )
     else:
+        logger.error("unforeseen", request=request_id, route=route, exc_info=error)
         problem = Problem(
             500,
             "Internal server error",
@@ -354,6 +355,4 @@ def _unforeseen(request_id: str, error: Exception) -> Answer:
 
 
 def _level(status: int) -> int:
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return logging.ERROR
     return logging.INFO if status >= HTTPStatus.BAD_REQUEST else logging.DEBUG

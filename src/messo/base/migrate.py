@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
 from messo.base.db import Connection
@@ -35,6 +36,7 @@ class Migration:
         return _FILE.sub(r"\2", self.name) == "pre"
 
 
+@cache
 def known() -> list[Migration]:
     """The migrations this program carries, in order."""
     found = []
@@ -74,9 +76,14 @@ async def migrate(
         await conn.value(queries.unlock)
 
 
+async def is_created(conn: Connection) -> bool:
+    """Whether this database was ever migrated."""
+    return bool(await conn.value(queries.is_created))
+
+
 async def check(conn: Connection) -> None:
     """Raise `SchemaError` unless every `pre` file known here is applied and nothing else is."""
-    applied = await _applied(conn) if await conn.value(queries.is_created) else {}
+    applied = await _applied(conn) if await is_created(conn) else {}
     _refuse_strangers(applied)
     missing = [m.name for m in known() if m.is_pre and m.name not in applied]
     if missing:

@@ -179,4 +179,5 @@ def _config(app: Any, host: str, port: int, protocol: type[asyncio.Protocol]) ->
         timeout_keep_alive=75,
         timeout_graceful_shutdown=30,
         backlog=4096,
+        limit_concurrency=8192,  # beyond that many connections: 503 at once
     )

@@ -41,11 +41,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Periodic:
-    """Something to do once in each period, by whichever worker comes first."""
+    """Something to do once in each period, by whichever worker comes first.
+
+    `run(conn)` answers whether there is more to do: it is then called again, in a transaction of
+    its own, so that no transaction grows long.
+    """
 
     name: str
     every: timedelta
-    run: Callable[[Connection], Awaitable[None]]
+    run: Callable[[Connection], Awaitable[bool]]
 
 
 def delay_after(attempts: int) -> timedelta:
@@ -91,6 +95,7 @@ class Worker:
         self.batch = batch
         self.stopping = asyncio.Event()
         self._lane = 0
+        self._limits: dict[tuple[str, int], int] = {}
 
     async def run(self, tasks: int) -> None:
         """Work until `stopping` is set; what is under way is finished first."""
@@ -123,14 +128,22 @@ class Worker:
         # Once a round: counted per batch, a bucket would meet only some lanes, or always the same one.
         self._lane = (self._lane + 1) % LANES
         done = 0
+        failed: Exception | None = None
         for step in self.steps:
             for bucket in range(self.buckets):
-                done += await self._one_batch(step, bucket)
+                try:
+                    done += await self._one_batch(step, bucket)
+                except Exception as error:  # the other buckets have their turn all the same
+                    failed = error
+                    logger.error("batch interrupted", step=step.name, bucket=bucket, exc_info=error)
+        if failed is not None:
+            raise failed
         return done
 
     async def _one_batch(self, step: Step, bucket: int) -> int:
         began = time.perf_counter()
         references: list[str] = []
+        limit = self._limits.get((step.name, bucket), self.batch)
         try:
             async with self.pool.transaction() as conn:
                 claimed = await conn.rows(
@@ -138,9 +151,9 @@ class Worker:
                     bucket=bucket,
                     step=step.name,
                     now=clock.now(),
-                    limit=self.batch,
+                    limit=limit,
                     lane=self._lane,
-                    share=max(1, self.batch // 4),
+                    share=max(1, limit // 4),
                 )
                 references = [row["reference"] for row in claimed]
                 count = await step.run(conn, bucket, references) if references else None
@@ -148,10 +161,18 @@ class Worker:
                 count()
         except Exception as error:
             metrics.step_failures.labels(step.name).inc()
-            if db.passes(error) or not references:
+            if not references:
                 raise
+            if db.passes(error):
+                # Next time less at once: a batch that always meets its time-out would block for
+                # ever. What fails even alone is put off like any other failure.
+                self._limits[step.name, bucket] = max(1, len(references) // 2)
+                if len(references) > 1:
+                    raise
             logger.warning("batch failed", step=step.name, size=len(references), exc_info=error)
             await self._halve(step, bucket, references, error)
+        else:
+            self._limits[step.name, bucket] = min(self.batch, limit * 2)
         if references:
             metrics.batch_size.labels(step.name).observe(len(references))
             metrics.batch_seconds.labels(step.name).observe(time.perf_counter() - began)
@@ -219,10 +240,12 @@ class Worker:
             await self._pause(1)
 
     async def run_periodic(self, periodic: Periodic) -> bool:
-        """Run it if nobody has in this period. The mark and the work commit together."""
+        """Run it if nobody has in this period. The mark and the first part of it commit together."""
         period = int(clock.now().timestamp() // periodic.every.total_seconds())
         async with self.pool.transaction() as conn:
             won = await conn.run(queries.take_period, step=periodic.name, period=period)
-            if won:
-                await periodic.run(conn)
-            return bool(won)
+            more = bool(won) and await periodic.run(conn)
+        while more and not self.stopping.is_set():
+            async with self.pool.transaction() as conn:
+                more = await periodic.run(conn)
+        return bool(won)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from messo.recipients.preferences import Activation, Preference
-from messo.recipients.profile import Profile
+from messo.recipients import Activation, Preference, Profile
 
 PENDING_GRACE = timedelta(days=1)  # a PENDING activation counts as active for so long
 

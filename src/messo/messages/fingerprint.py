@@ -61,7 +61,8 @@ _DROPPED = frozenset(
         *("euro", "eur", "st", "nd", "rd", "th"),
     )
 )
-_QUERY = re.compile(rb"(://[^\s?)\]>]*)\?[^\s)\]>]*")
+# Anchored at the question mark, so that it stays linear whatever the text.
+_QUERY = re.compile(rb"\?[^\s)\]>]+")
 # Everything ASCII that is no letter separates words, and so do "€" and "°".
 _SEPARATED = bytes(
     byte if chr(byte).isalpha() or byte > 127 else ord(" ")  # noqa: PLR2004  ASCII ends there
@@ -69,11 +70,15 @@ _SEPARATED = bytes(
 )
 
 
-def fingerprint(subject: str, markdown: str) -> int:
-    """A signed 64-bit number, the same for texts that differ only in what is folded away."""
+def fingerprint(subject: str, markdown: str, own: str = "") -> int:
+    """A signed 64-bit number, the same for texts that differ only in what is folded away.
+
+    `own` is what makes a message one person's whatever its text: its payment notice, or the id of
+    its remote content. Unlike the text it is taken as it is.
+    """
     text = f"{subject}\n{markdown}".casefold().replace("€", " ").replace("°", " ").encode()
     if b"?" in text and b"://" in text:
-        text = _QUERY.sub(rb"\1", text)
+        text = _QUERY.sub(b" ", text)
     words = text.translate(_SEPARATED).split()
-    folded = b" ".join([word for word in words if word not in _DROPPED])
+    folded = b" ".join([word for word in words if word not in _DROPPED]) + own.encode()
     return int.from_bytes(hashlib.blake2b(folded, digest_size=8).digest(), signed=True)

@@ -22,7 +22,7 @@ from messo.base.http import Problem
 from messo.messages.fingerprint import fingerprint
 from messo.messages.submit import BATCH, queries
 from messo.operations import record
-from messo.recipients import profile
+from messo.recipients import enrolled
 from messo.services import Directory, Sender, changed
 
 logger = log.get(__name__)
@@ -67,9 +67,14 @@ class Guard:
         self._allowed: dict[str, datetime] = {}
         self._allowed_version = -1
 
-    async def admit(self, sender: Sender, fiscal_code: str, subject: str, markdown: str) -> None:
-        """Count the message in, or raise `Problem` 403 "Mass communication not permitted"."""
-        key = (sender.institution_id, fingerprint(subject, markdown))
+    async def admit(
+        self, sender: Sender, fiscal_code: str, subject: str, markdown: str, own: str = ""
+    ) -> None:
+        """Count the message in, or raise `Problem` 403 "Mass communication not permitted".
+
+        `own`: its payment notice or remote content id. Shared by many, it makes nothing personal.
+        """
+        key = (sender.institution_id, fingerprint(subject, markdown, own))
         content = self._content(key)
         if not await self._is_allowed(sender.institution_id):
             while content.held_until or content.passed >= content.free:
@@ -133,15 +138,28 @@ class Guard:
             content = _Content(free=min(BATCH, max(_LEAST, self.least // _PROCESSES)))
             self._contents[key] = content
             if len(self._contents) > _REMEMBERED:
-                self._contents.popitem(last=False)
+                forgotten, left = self._contents.popitem(last=False)
+                self._write_first(forgotten, left)
         else:
             self._contents.move_to_end(key)
         return content
 
+    def _write_first(self, key: _Key, content: _Content) -> None:
+        """Before a content is forgotten: what of it was never written, if it is not one person's."""
+        if content.first is not None and len(content.first) > 1:
+            self._pending += [(*key, *seen) for seen in content.first]
+            content.first = None
+
+    async def close(self) -> None:
+        """Write what was only in memory."""
+        for key, content in self._contents.items():
+            self._write_first(key, content)
+        await self.flush()
+
     async def _count(self, key: _Key, content: _Content, service_id: str) -> None:
         await self.flush()
         async with self.pool.connection() as conn:
-            threshold = max(self.least, math.ceil(self.share * await profile.enrolled(conn)))
+            threshold = max(self.least, math.ceil(self.share * await enrolled(conn)))
             bucket = _bucket(conn, *key)
             content.counted = await conn.value(
                 queries.count_recipients,
@@ -224,9 +242,12 @@ async def allowances(conn: Connection) -> Sequence[Row]:
     return await conn.rows(queries.list_allowances)
 
 
-async def forget_old(conn: Connection) -> None:
-    """Remove recipients that no longer count, in bounded deletes."""
+async def forget_old(conn: Connection, limit: int) -> bool:
+    """Remove recipients that no longer count, at most so many a bucket; True if more may be left."""
+    more = False
     for bucket in range(conn.buckets):
-        await conn.run(
-            queries.forget_recipients, bucket=bucket, before=clock.now() - WINDOW, limit=20_000
+        gone = await conn.run(
+            queries.forget_recipients, bucket=bucket, before=clock.now() - WINDOW, limit=limit
         )
+        more = more or gone == limit
+    return more

@@ -38,6 +38,11 @@ async def process(
         now=now,
         fresh_after=now - PENDING_GRACE,
     )
+    if len(decided) < len(ids) and await conn.value(
+        queries.any_undecided, bucket=bucket, ids=ids, decided=[row["id"] for row in decided]
+    ):
+        # Its sender's snapshot is missing: halving the batch finds it and makes it visible.
+        raise LookupError("a message of the batch cannot be decided")
     rejected = [row["id"] for row in decided if row["status"] == "REJECTED"]
     await events.append(
         conn,
@@ -79,6 +84,15 @@ async def postponed(conn: Connection, bucket: int, message_id: str, _attempts: i
         metrics.decided.labels("failed").inc()
         return False
     return True
+
+
+async def count_failed(pool: Pool) -> int | None:
+    """How many messages are FAILED, for operators; None if the database does not say."""
+    try:
+        async with pool.connection() as conn:
+            return int(await conn.value(queries.count_failed, buckets=list(range(conn.buckets))))
+    except Exception:  # noqa: BLE001  what is wrong with the database is told elsewhere
+        return None
 
 
 async def replay(pool: Pool, actor: str, tell: Callable[[int], None]) -> int:

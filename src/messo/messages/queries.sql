@@ -117,12 +117,25 @@ FROM decided
 WHERE m.bucket = :bucket AND m.id = decided.id AND m.status IN ('ACCEPTED', 'THROTTLED')
 RETURNING m.id, m.service_id, m.status, m.created_at;
 
+-- name: any_undecided
+-- Only asked when the decision left some out: decided before, or not decidable?
+SELECT EXISTS (
+    SELECT FROM messages.message AS m
+    WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[]) AND m.id <> ALL(:decided::text[])
+      AND m.status IN ('ACCEPTED', 'THROTTLED')
+);
+
 -- name: postpone_message
 -- The sender sees THROTTLED while we try; too old, and it is FAILED until an operator replays it.
 UPDATE messages.message AS m SET
     status = CASE WHEN m.created_at < :given_up_before THEN 'FAILED' ELSE 'THROTTLED' END
 WHERE m.bucket = :bucket AND m.id = :id AND m.status IN ('ACCEPTED', 'THROTTLED')
 RETURNING m.status, m.service_id;
+
+-- name: count_failed
+-- The partial index holds only such messages.
+SELECT count(*) FROM messages.message AS m
+WHERE m.bucket = ANY(:buckets::smallint[]) AND m.status = 'FAILED';
 
 -- name: take_failed
 -- Back to work; the partial index holds only such messages.
@@ -227,7 +240,7 @@ INSERT INTO messages.guard_hold AS old (
 )
 VALUES (:bucket, :institution_id, :fingerprint, :service_id, :recipients, :now)
 ON CONFLICT (bucket, institution_id, fingerprint)
-DO UPDATE SET recipients = excluded.recipients, held_at = excluded.held_at;
+DO UPDATE SET recipients = excluded.recipients;
 
 -- name: list_holds
 -- Newest first, with names. reads: services.institution

@@ -11,17 +11,19 @@ from messo.messages.submit import queries
 _AT_ONCE = 20_000
 
 
-def forget(keep_keys: timedelta) -> Callable[[Connection], Awaitable[None]]:
-    """The periodic step: delete a bounded number of what is too old; the next run takes the rest."""
+def forget(keep_keys: timedelta) -> Callable[[Connection], Awaitable[bool]]:
+    """The periodic step: delete a bounded number of what is too old; True if more may be left."""
 
-    async def run(conn: Connection) -> None:
+    async def run(conn: Connection) -> bool:
+        more = await guard.forget_old(conn, _AT_ONCE)
         for bucket in range(conn.buckets):
-            await conn.run(
+            gone = await conn.run(
                 queries.forget_idempotency_keys,
                 bucket=bucket,
                 before=clock.now() - keep_keys,
                 limit=_AT_ONCE,
             )
-        await guard.forget_old(conn)
+            more = more or gone == _AT_ONCE
+        return more
 
     return run

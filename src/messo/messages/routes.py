@@ -38,13 +38,15 @@ class MessageRoutes:
     profiles: ProfileReader
     pool: Pool
     body_limit: int
+    check_digits: bool = True  # of notice numbers
     payment_state: PaymentLookup | None = None
 
     async def submit(self, request: Request) -> Answer:
         sender = await self.authenticate.sender(
             request, Permission.MESSAGE_WRITE, Permission.LIMITED_MESSAGE_WRITE
         )
-        message = checks.parse_message(await request.json_body(self.body_limit))
+        body = await request.json_body(self.body_limit)
+        message = checks.parse_message(body, check_digits=self.check_digits)
         in_path = request.path.get("fiscal_code")
         if in_path is not None:
             checks.path_fiscal_code(in_path)
@@ -56,15 +58,16 @@ class MessageRoutes:
         reference = _visible(request, b"x-messo-reference", _REFERENCE, 64)
         key = _visible(request, b"idempotency-key", _IDEMPOTENCY_KEY, 255)
         draft = self.accept.draft(sender, fiscal_code, message, reference, key)
-        if not _is_personal(message):
-            try:
-                await self.guard.admit(sender, fiscal_code, draft.subject, draft.markdown)
-            except Problem:
-                # A repeated request of a message kept before the hold gets its first answer.
-                before = await self.accept.kept_before(draft)
-                if before is None:
-                    raise
-                return _created(fiscal_code, before)
+        try:
+            await self.guard.admit(
+                sender, fiscal_code, draft.subject, draft.markdown, _own(message)
+            )
+        except Problem:
+            # A repeated request of a message kept before the hold gets its first answer.
+            before = await self.accept.kept_before(draft)
+            if before is None:
+                raise
+            return _created(fiscal_code, before)
         return _created(fiscal_code, await self.accept.keep(draft))
 
     async def read(self, request: Request) -> Answer:
@@ -255,13 +258,16 @@ class MessageRoutes:
         ]
 
 
-def _is_personal(message: wire.NewMessage) -> bool:
-    """A payment notice of one's own, or remote content of one's own, is personal by nature."""
+def _own(message: wire.NewMessage) -> str:
+    """What makes the message one person's by nature: its payment notice, or its remote content."""
     content = message.content
-    third_party = content.third_party_data
-    return content.payment_data is not UNSET or (
-        third_party is not UNSET and third_party.has_remote_content is True
-    )
+    payment, third_party = content.payment_data, content.third_party_data
+    if payment is not UNSET:
+        payee = "" if payment.payee is UNSET else payment.payee.fiscal_code
+        return f"{payee}{payment.notice_number}"
+    if third_party is not UNSET and third_party.has_remote_content:
+        return third_party.id
+    return ""
 
 
 def _visible(request: Request, header: bytes, pattern: re.Pattern[str], most: int) -> str | None:

@@ -14,7 +14,7 @@ import msgspec
 
 from messo import events
 from messo.base import clock, db, log, metrics, work
-from messo.base.coalesce import Coalescer
+from messo.base.coalesce import Coalescer, QueueFullError
 from messo.base.db import Connection, Pool
 from messo.base.http import Problem
 from messo.base.ids import new_id
@@ -27,6 +27,7 @@ logger = log.get(__name__)
 
 PROCESS = "messages.process"
 BATCH = 500
+_WAITING_CHARACTERS = 50_000_000  # bodies and parts in memory, before their commit
 _DOUBT_SECONDS = 10  # how long to ask a database that went away what it has kept
 
 
@@ -90,6 +91,7 @@ class Accept:
         )
         self._snapshots: dict[str, tuple[Sender, Snapshot, int]] = {}
         self._stored: set[int] = set()
+        self._waiting = 0
 
     def draft(
         self,
@@ -123,8 +125,18 @@ class Accept:
         )
 
     async def keep(self, draft: Draft) -> str:
-        """Keep it; its id, or the id of the first message under the same idempotency key."""
-        return await self.queue.ask(self.pool.bucket(draft.fiscal_code), draft)
+        """Keep it; its id, or the id of the first message under the same idempotency key.
+
+        `QueueFullError` when too many messages wait, or too much text.
+        """
+        size = len(draft.markdown) + len(draft.parts)
+        if self._waiting + size > _WAITING_CHARACTERS:
+            raise QueueFullError
+        self._waiting += size
+        try:
+            return await self.queue.ask(self.pool.bucket(draft.fiscal_code), draft)
+        finally:
+            self._waiting -= size
 
     async def kept_before(self, draft: Draft) -> str | None:
         """The id of the message already kept under the draft's idempotency key, if any."""
@@ -162,9 +174,11 @@ class Accept:
                 async with conn.transaction():
                     answers = await self._write(conn, bucket, drafts)
         except Exception as error:
+            self._stored.clear()  # whatever went wrong, do not rely on what was stored before
             if db.passes(error) or len(drafts) == 1:
                 logger.error("not accepted", size=len(drafts), exc_info=error)
-                kept = await self._kept_after_all(bucket, drafts) if reached else set()
+                doubt = reached and db.passes(error)
+                kept = await self._kept_after_all(bucket, drafts) if doubt else set()
                 metrics.accepted.inc(len(kept))
                 return [draft.id if draft.id in kept else error for draft in drafts]
             middle = len(drafts) // 2
@@ -189,20 +203,25 @@ class Accept:
         message that was kept may send it again. Not at once: while a server dies, another of its
         connections may still answer, and does not yet see a commit that is already on disk.
         """
-        deadline = time.monotonic() + _DOUBT_SECONDS
-        while time.monotonic() < deadline:
-            await asyncio.sleep(1)
-            try:
-                async with self.pool.connection() as conn:
-                    rows = await conn.rows(
-                        queries.which_are_kept, bucket=bucket, ids=[draft.id for draft in drafts]
-                    )
-            except Exception as error:
-                if not db.passes(error):
-                    raise
-            else:
-                return {row["id"] for row in rows}
-        return set()
+        try:
+            async with asyncio.timeout(_DOUBT_SECONDS):
+                while True:
+                    await asyncio.sleep(1)
+                    try:
+                        return await self._which_are_kept(bucket, drafts)
+                    except Exception as error:
+                        if not db.passes(error):
+                            raise
+        except Exception as error:
+            logger.error("cannot learn what was kept", size=len(drafts), exc_info=error)
+            return set()
+
+    async def _which_are_kept(self, bucket: int, drafts: list[Draft]) -> set[str]:
+        async with self.pool.connection() as conn:
+            rows = await conn.rows(
+                queries.which_are_kept, bucket=bucket, ids=[draft.id for draft in drafts]
+            )
+        return {row["id"] for row in rows}
 
     async def _write(
         self, conn: Connection, bucket: int, drafts: list[Draft]

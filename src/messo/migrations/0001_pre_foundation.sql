@@ -54,7 +54,7 @@ CREATE TABLE operations.audit (
     PRIMARY KEY (bucket, id)
 );
 CREATE INDEX audit_unsealed ON operations.audit (bucket, id) WHERE seal IS NULL;
-COMMENT ON TABLE operations.audit IS 'Who changed what and when. People appear as keyed hashes only.';
+COMMENT ON TABLE operations.audit IS 'Who changed what and when. Citizens appear as keyed hashes only.';
 
 CREATE TABLE operations.seal (
     bucket smallint NOT NULL,

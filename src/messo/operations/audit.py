@@ -1,7 +1,7 @@
 """The audit log: every change that someone may dispute, sealed into a chain of hashes.
 
 Entries are appended unsealed, so that nothing waits on a global lock; a periodic step seals what
-is new. Entries name people by keyed hash only, so erasing a citizen breaks no seal.
+is new. Entries name citizens by keyed hash only, so erasing a citizen breaks no seal.
 """
 
 import hashlib
@@ -37,13 +37,15 @@ async def record(conn: Connection, actor: str, action: str, subject: str, **deta
     )
 
 
-async def seal(conn: Connection) -> None:
-    """Seal the new entries of every bucket that has some."""
+async def seal(conn: Connection) -> bool:
+    """Seal new entries of every bucket that has some; True if more may be left."""
+    more = False
     for bucket in [row["bucket"] for row in await conn.rows(queries.buckets_to_seal)]:
-        await _seal_bucket(conn, bucket)
+        more = await _seal_bucket(conn, bucket) == _SEAL_AT_ONCE or more
+    return more
 
 
-async def _seal_bucket(conn: Connection, bucket: int) -> None:
+async def _seal_bucket(conn: Connection, bucket: int) -> int:
     entries = await conn.rows(queries.take_unsealed, bucket=bucket, limit=_SEAL_AT_ONCE)
     last = await conn.row(queries.last_seal, bucket=bucket)
     number, before = (last["number"] + 1, last["digest"]) if last else (1, b"")
@@ -58,6 +60,7 @@ async def _seal_bucket(conn: Connection, bucket: int) -> None:
     await conn.run(
         queries.mark_sealed, bucket=bucket, seal=number, ids=[row["id"] for row in entries]
     )
+    return len(entries)
 
 
 async def newest(conn: Connection, limit: int) -> Sequence[Row]:

@@ -112,6 +112,12 @@ _SETTINGS = (
         "without it a crash loses accepted messages",
     ),
     ("log_error_verbosity", ("terse",), "DETAIL lines in the server's log quote citizens' data"),
+    ("log_parameter_max_length", ("0",), "logged slow statements carry whole bodies"),
+    (
+        "log_min_error_statement",
+        ("panic",),
+        "statements in the server's log may carry personal data",
+    ),
     (
         "log_parameter_max_length_on_error",
         ("0",),

@@ -1,5 +1,6 @@
 """How this process is doing: a word for load balancers, detail for operators."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from messo.base import clock, log, metrics, migrate, work
+from messo.base import clock, db, log, metrics, work
 from messo.base.db import Pool
 
 logger = log.get(__name__)
@@ -25,8 +26,9 @@ def public_routes(pool: Pool) -> list[Route]:
 
     async def ready(_: Request) -> Response:
         try:
-            async with pool.connection(wait_seconds=2) as conn:
-                await migrate.check(conn)
+            # Not the schema: while a release is rolled out it is ahead of the older processes.
+            async with asyncio.timeout(2), pool.connection() as conn:
+                await conn.value(db.queries.read_database)
         except Exception as error:
             logger.warning("not ready", exc_info=error)
             return PlainTextResponse("not ready", 503)
@@ -39,7 +41,10 @@ def operations_app(pool: Pool, detail: Callable[[], Awaitable[dict[str, Any]]]) 
     """The operations port: `/metrics` for Prometheus, `/health` with detail for people."""
 
     async def show_metrics(_: Request) -> Response:
-        await measure(pool)
+        try:
+            await measure(pool)
+        except Exception as error:
+            logger.warning("queues not measured", exc_info=error)
         return Response(generate_latest(metrics.registry), media_type="text/plain; version=0.0.4")
 
     async def show_health(_: Request) -> Response:

@@ -69,8 +69,16 @@ async def change_mode(conn: Connection, fiscal_code: str, mode: Mode) -> int | N
     """Change how services are let in; the settings version then in force.
 
     A change of mode starts a new settings version, so what was chosen per service before is not
-    seen any more. None if there is no profile, or it would go back to LEGACY.
+    seen any more. From LEGACY to AUTO what was blocked stays blocked, as preferences of the new
+    version. None if there is no profile, or it would go back to LEGACY.
     """
+    if mode == "AUTO":
+        await conn.run(
+            queries.keep_what_was_blocked,
+            bucket=conn.bucket(fiscal_code),
+            fiscal_code=fiscal_code,
+            now=clock.now(),
+        )
     return await conn.value(  # type: ignore[no-any-return]
         queries.change_mode,
         bucket=conn.bucket(fiscal_code),
@@ -80,9 +88,13 @@ async def change_mode(conn: Connection, fiscal_code: str, mode: Mode) -> int | N
     )
 
 
-async def count_enrolled(conn: Connection) -> None:
-    """Count the citizens with an open inbox; the mass guard's share refers to them."""
+async def count_enrolled(conn: Connection) -> bool:
+    """Count the citizens with an open inbox; the mass guard's share refers to them.
+
+    False: as a periodic step it is done in one go.
+    """
     await conn.run(queries.count_enrolled, now=clock.now())
+    return False
 
 
 async def enrolled(conn: Connection) -> int:

@@ -38,6 +38,20 @@ SELECT
 FROM recipients.profile AS p
 WHERE p.bucket = :bucket AND p.fiscal_code = :fiscal_code;
 
+-- name: keep_what_was_blocked
+-- Before a LEGACY profile becomes AUTO, where everything is allowed that nobody forbade.
+INSERT INTO recipients.preference (
+    bucket, fiscal_code, service_id, settings_version, is_inbox_enabled, is_email_enabled,
+    is_webhook_enabled, access_read_message_status, updated_at
+)
+SELECT
+    p.bucket, p.fiscal_code, b.service_id, p.settings_version + 1, NOT b.channels ? 'INBOX',
+    NOT b.channels ? 'EMAIL', NOT b.channels ? 'WEBHOOK', 'UNKNOWN', :now::timestamptz
+FROM recipients.profile AS p
+CROSS JOIN jsonb_each(p.blocked) AS b (service_id, channels)
+WHERE p.bucket = :bucket AND p.fiscal_code = :fiscal_code AND p.mode = 'LEGACY'
+ON CONFLICT DO NOTHING;
+
 -- name: change_mode
 -- The same mode keeps its version; another one starts a new version and empties what was blocked.
 UPDATE recipients.profile AS p SET

@@ -6,15 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from messo.base import clock
+from messo.base import clock, migrate
 from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
 from messo.base.ids import new_id
 from messo.base.sql import Queries
 from messo.content import configurations
 from messo.operations import operators
-from messo.recipients.preferences import Activation, Preference, put_activations, put_preferences
-from messo.recipients.profile import Profile, count_enrolled, create_profiles
+from messo.recipients import (
+    Activation,
+    Preference,
+    Profile,
+    count_enrolled,
+    create_profiles,
+    put_activations,
+    put_preferences,
+)
 from messo.sandbox.fiscal_codes import MAGIC, UNKNOWN, make
 from messo.services import keys
 from messo.services.permissions import DEFAULT, Permission
@@ -190,6 +197,13 @@ def write(world: dict[str, Any], path: Path) -> None:
         json.dump(world, file, indent=2, ensure_ascii=False)
         file.write("\n")
     temporary.replace(path)
+
+
+async def is_production(conn: Connection) -> bool:
+    """Whether this database has institutions and was not made as a sandbox."""
+    if not await migrate.is_created(conn) or await is_sandbox(conn):
+        return False
+    return bool(await list_institutions(conn))
 
 
 async def is_sandbox(conn: Connection) -> bool:

@@ -15,6 +15,7 @@ logger = log.get(__name__)
 
 _POLL_SECONDS = 0.4
 _STALE_SECONDS = 0.9  # with the poll's own duration, a change is seen within a second
+_LOOK_SECONDS = 2  # a database that hangs is not waited for
 _REMEMBERED = 100_000  # keys, wrong ones included; more than that and the cache starts anew
 
 
@@ -67,6 +68,7 @@ class Directory:
         self.version = 0
         self._found: dict[bytes, Sender | ManageKey | None] = {}
         self._checked = float("-inf")
+        self._failed = float("-inf")
         self._checking = asyncio.Lock()
 
     async def find(self, key: str) -> Sender | ManageKey | None:
@@ -87,14 +89,21 @@ class Directory:
 
     async def refresh(self, older_than_seconds: float = _STALE_SECONDS) -> None:
         """Make sure the cache is not older than that; concurrent callers share one look."""
-        if time.monotonic() - self._checked < older_than_seconds:
+        asked = time.monotonic()
+        if asked - self._checked < older_than_seconds:
             return
         async with self._checking:
-            began = time.monotonic()
-            if began - self._checked < older_than_seconds:
+            if time.monotonic() - self._checked < older_than_seconds:
                 return
-            async with self.pool.connection() as conn:
-                version = await conn.value(queries.read_version)
+            if self._failed > asked:  # while this one waited: no need to try for each in turn
+                raise TimeoutError
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(_LOOK_SECONDS), self.pool.connection() as conn:
+                    version = await conn.value(queries.read_version)
+            except BaseException:
+                self._failed = time.monotonic()
+                raise
             if version != self.version:
                 self._found.clear()
                 self.version = version

@@ -19,7 +19,6 @@ class Permission(StrEnum):
     SERVICE_WRITE = "ApiServiceWrite"
     SERVICE_READ = "ApiServiceRead"
     REMOTE_CONTENT_WRITE = "ApiRemoteContentConfigurationWrite"
-    CLIENT_CERTIFICATE = "ApiAuthenticationClientCertificate"
     INFO_READ = "ApiInfoRead"
 
 

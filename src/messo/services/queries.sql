@@ -59,7 +59,7 @@ UPDATE services.service AS s SET suspended_at = :at WHERE s.id = :id;
 
 -- name: set_state
 -- A deleted service's keys die with it: find_key no longer sees them.
-UPDATE services.service AS s SET state = :state WHERE s.id = :id;
+UPDATE services.service AS s SET state = :state WHERE s.id = :id AND s.state <> 'deleted';
 
 -- name: list_institutions
 -- For operators; a few thousand rows at most.

@@ -150,7 +150,9 @@ async def set_state(conn: Connection, actor: str, service: str, state: str) -> N
     """Move a service to draft, approved, published or deleted."""
     if state not in {"draft", "approved", "published", "deleted"}:
         raise NotAcceptedError("a service is draft, approved, published or deleted")
-    _must_write(await conn.run(queries.set_state, id=service, state=state), service)
+    written = await conn.run(queries.set_state, id=service, state=state)
+    if not written:
+        raise NotAcceptedError(f"there is no {service}, or it is deleted and stays so")
     await changed(conn)
     await record(conn, actor, "service.state", service, state=state)
 

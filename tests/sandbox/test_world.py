@@ -1,0 +1,51 @@
+"""The sandbox's world: complete, valid, and never made in a production database."""
+
+import re
+
+from codicefiscale import codicefiscale
+
+from messo.base.crypto import Secrets
+from messo.base.db import Pool
+from messo.messages.wire import FISCAL_CODE
+from messo.sandbox import fiscal_codes, world
+from messo.settings import Settings
+from tests.world import World
+
+
+async def test_a_database_with_institutions_is_production_until_it_is_a_sandbox(
+    pool: Pool, secrets: Secrets
+) -> None:
+    async with pool.connection() as conn:
+        assert not await world.is_production(conn)
+    described = await world.build(pool, secrets, Settings())
+    async with pool.connection() as conn:
+        assert await world.is_sandbox(conn)
+        assert not await world.is_production(conn)
+    again = await world.build(pool, secrets, Settings())
+    assert again == described
+    assert len(described["services"]) == 6
+    assert len({service["organization_fiscal_code"] for service in described["services"]}) == 3
+    assert described["service"]["key"] == described["services"][0]["key"]
+
+
+async def test_others_institutions_make_it_production(pool: Pool, world: World) -> None:
+    from messo.sandbox.world import is_production
+
+    async with pool.connection() as conn:
+        await conn.script("UPDATE base.database SET sandbox = false")
+        assert await is_production(conn)
+        await conn.script("UPDATE base.database SET sandbox = true")
+
+
+def test_codes_are_valid_and_never_issued() -> None:
+    codes = [
+        *fiscal_codes.MAGIC.values(),
+        fiscal_codes.UNKNOWN,
+        *fiscal_codes.many(2000),
+        *(citizen.profile.fiscal_code for citizen in world.CITIZENS),
+    ]
+    for code in codes:
+        assert re.match(FISCAL_CODE, code)
+        assert codicefiscale.encode_cin(code) == code[-1]
+        assert code[11] == "Y"  # no municipality and no foreign state
+    assert len(set(codes)) == len(codes) - len(fiscal_codes.MAGIC) + 1  # three of them live there
