@@ -70,6 +70,8 @@ class Ground:
             "MESSO_OPS_PORT": str(free_port() // 2 * 2 or 8481),
             "MESSO_RATE_LIMIT": "1000000",
             "MESSO_RATE_BURST": "1000000",
+            # Counted and written, never refused: what is measured is the cost of the guard.
+            "MESSO_GUARD_RECIPIENTS": "1000000000",
         }
 
 

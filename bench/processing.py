@@ -68,7 +68,7 @@ def run(made: Ground) -> None:
 
 
 async def _run(made: Ground) -> None:
-    pool = await Pool.open(made.url, 3)
+    pool = await Pool.open(made.url, 3, custom_plans=True)
     worker = Worker(pool, 1, [process.step()], [], BATCH)
     ours, twin = [], []
     for number in range(ROUNDS):

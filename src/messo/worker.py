@@ -33,7 +33,7 @@ def periodics(settings: Settings) -> list[Periodic]:
 @contextlib.asynccontextmanager
 async def start(settings: Settings, database_url: str) -> AsyncIterator[Worker]:
     """A worker on its own pool; `run` it, set `stopping` to end it."""
-    pool = await Pool.open(database_url, settings.worker_tasks + 3)
+    pool = await Pool.open(database_url, settings.worker_tasks + 3, custom_plans=True)
     try:
         async with pool.connection() as conn:
             await migrate.check(conn)

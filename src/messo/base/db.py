@@ -87,20 +87,26 @@ class Connection:
 
 async def connect(url: str, timeout_seconds: float = 10) -> Connection:
     """A connection of one's own, outside any pool."""
-    return Connection(await asyncpg.connect(url, timeout=timeout_seconds, **_OPTIONS))
+    return Connection(
+        await asyncpg.connect(url, timeout=timeout_seconds, **_options(custom_plans=False))
+    )
 
 
-# JIT costs more than it saves on statements this short. Plans are made for the batch at hand: a
-# generic plan made while a table was empty stays in use until the table is analysed, at a tenth of
-# the rate, and planning is small beside a batch.
-_OPTIONS: dict[str, Any] = {
-    "server_settings": {
-        "jit": "off",
-        "plan_cache_mode": "force_custom_plan",
-        "application_name": "messo",
-    },
-    "connection_class": _Raw,
-}
+def _options(*, custom_plans: bool) -> dict[str, Any]:
+    """JIT costs more than it saves on statements this short.
+
+    `custom_plans`: plan each large batch for itself. A generic plan made while a table was empty
+    stays in use until the table is analysed, at a tenth of the rate; for the small batches of
+    requests the planning itself would cost more.
+    """
+    return {
+        "server_settings": {
+            "jit": "off",
+            "plan_cache_mode": "force_custom_plan" if custom_plans else "auto",
+            "application_name": "messo",
+        },
+        "connection_class": _Raw,
+    }
 
 
 class Pool:
@@ -115,10 +121,17 @@ class Pool:
         return bucket_of(key, self.buckets)
 
     @classmethod
-    async def open(cls, url: str, size: int, statement_seconds: float = 60) -> "Pool":
+    async def open(
+        cls, url: str, size: int, *, statement_seconds: float = 60, custom_plans: bool = False
+    ) -> "Pool":
         """A pool of at most `size` connections on a migrated database."""
         raw = await asyncpg.create_pool(
-            url, min_size=1, max_size=size, command_timeout=statement_seconds, timeout=5, **_OPTIONS
+            url,
+            min_size=1,
+            max_size=size,
+            command_timeout=statement_seconds,
+            timeout=5,
+            **_options(custom_plans=custom_plans),
         )
         pool = cls(raw)
         async with pool.connection() as conn:

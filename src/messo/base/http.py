@@ -4,7 +4,6 @@ API routes are plain ASGI callables made by `Endpoint`: no framework stands betw
 a function that takes a `Request` and returns an `Answer`.
 """
 
-import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
@@ -315,15 +314,15 @@ class Endpoint:
         if count is None:
             count = self._counts[answer.status] = metrics.requests.labels(self.name, answer.status)
         count.inc()
-        # Never the path: compatible routes carry fiscal codes in it.
-        logger.log(
-            _level(answer.status),
-            "answered",
-            request=request.id,
-            route=self.name,
-            status=answer.status,
-            ms=round(elapsed * 1000, 1),
-        )
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            # Never the path: compatible routes carry fiscal codes in it.
+            logger.info(
+                "refused",
+                request=request.id,
+                route=self.name,
+                status=answer.status,
+                ms=round(elapsed * 1000, 1),
+            )
 
     async def _send(self, answer: Answer, request: Request, send: Send) -> None:
         headers = [
@@ -352,7 +351,3 @@ def _unforeseen(request_id: str, route: str, error: Exception) -> Answer:
             f"Something went wrong on our side. Quote the request id {request_id} to report it.",
         )
     return problem.answer()
-
-
-def _level(status: int) -> int:
-    return logging.INFO if status >= HTTPStatus.BAD_REQUEST else logging.DEBUG
