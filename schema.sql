@@ -37,6 +37,33 @@ CREATE FUNCTION messages.channel_open(mode text, channel_blocked boolean, prefer
         ELSE COALESCE(preference_channel, true) END
 $$;
 
+CREATE FUNCTION messages.keep(bucket smallint, now timestamp with time zone, ids text[], fiscal_codes text[], service_ids text[], sender_ids bigint[], lanes smallint[], subjects text[], levels text[], secure boolean[], ttls integer[], refs text[], created timestamp with time zone[], markdowns text[], parts text[]) RETURNS void
+    LANGUAGE sql
+    AS $$
+    INSERT INTO messages.message (
+        bucket, id, fiscal_code, service_id, sender_id, subject, status, feature_level_type,
+        require_secure_channels, time_to_live, reference, created_at
+    )
+    SELECT
+        keep.bucket, u.id, u.fiscal_code, u.service_id, u.sender_id, u.subject, 'ACCEPTED',
+        u.level, u.secure, u.ttl, u.reference, u.created_at
+    FROM unnest(
+        keep.ids, keep.fiscal_codes, keep.service_ids, keep.sender_ids, keep.subjects,
+        keep.levels, keep.secure, keep.ttls, keep.refs, keep.created
+    ) AS u (
+        id, fiscal_code, service_id, sender_id, subject, level, secure, ttl, reference, created_at
+    );
+    INSERT INTO messages.content (bucket, id, markdown, parts)
+    SELECT keep.bucket, u.id, u.markdown, u.parts::jsonb
+    FROM unnest(keep.ids, keep.markdowns, keep.parts) AS u (id, markdown, parts);
+    INSERT INTO work.item (bucket, step, due_at, reference, lane)
+    SELECT keep.bucket, 'messages.process', keep.now, u.id, u.lane
+    FROM unnest(keep.ids, keep.lanes) AS u (id, lane);
+    INSERT INTO events.log (bucket, message_id, kind, service_id, at)
+    SELECT keep.bucket, u.id, 'accepted', u.service_id, keep.now
+    FROM unnest(keep.ids, keep.service_ids) AS u (id, service_id)
+$$;
+
 CREATE FUNCTION messages.read_shared(mode text, preference_access text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$

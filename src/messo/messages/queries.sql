@@ -13,28 +13,13 @@ FROM jsonb_to_recordset(:senders::jsonb) AS s (
 )
 ON CONFLICT DO NOTHING;
 
--- name: insert_messages
--- One of the four statements of an accept.
-INSERT INTO messages.message (
-    bucket, id, fiscal_code, service_id, sender_id, subject, status, feature_level_type,
-    require_secure_channels, time_to_live, reference, created_at
-)
-SELECT
-    :bucket::smallint, u.id, u.fiscal_code, u.service_id, u.sender_id, u.subject, 'ACCEPTED',
-    u.level, u.secure, u.ttl, u.reference, u.created_at
-FROM unnest(
-    :ids::text[], :fiscal_codes::text[], :service_ids::text[], :sender_ids::bigint[],
-    :subjects::text[], :levels::text[], :secure::boolean[], :ttls::int[], :references::text[],
-    :created::timestamptz[]
-) AS u (
-    id, fiscal_code, service_id, sender_id, subject, level, secure, ttl, reference, created_at
+-- name: keep_messages
+-- Message, content, work item and event: four set inserts in one call, so that accepting is one
+-- round trip and, by itself, one transaction.
+SELECT messages.keep(
+    :bucket, :now, :ids, :fiscal_codes, :service_ids, :sender_ids, :lanes, :subjects, :levels,
+    :secure, :ttls, :references, :created, :markdowns, :parts
 );
-
--- name: insert_contents
--- The body apart from the narrow row that lists and decisions read.
-INSERT INTO messages.content (bucket, id, markdown, parts)
-SELECT :bucket::smallint, u.id, u.markdown, u.parts::jsonb
-FROM unnest(:ids::text[], :markdowns::text[], :parts::text[]) AS u (id, markdown, parts);
 
 -- name: which_are_kept
 -- After a connection was lost while committing: the database knows whether it committed.

@@ -1,7 +1,7 @@
 """Accepting: what is answered with 201 is on disk with its follow-up work, in one transaction.
 
-Concurrent requests share a transaction (`base/coalesce.py`): four set inserts, one commit. One is
-a batch of one.
+Concurrent requests share a transaction (`base/coalesce.py`): one call of four set inserts. One is a
+batch of one.
 """
 
 import asyncio
@@ -12,8 +12,7 @@ from datetime import datetime
 
 import msgspec
 
-from messo import events
-from messo.base import clock, db, log, metrics, work
+from messo.base import clock, db, log, metrics
 from messo.base.coalesce import Coalescer, QueueFullError
 from messo.base.db import Connection, Pool
 from messo.base.http import Problem
@@ -171,8 +170,11 @@ class Accept:
         try:
             async with self.pool.connection() as conn:
                 reached = True
-                async with conn.transaction():
+                if self._is_one_statement(drafts):
                     answers = await self._write(conn, bucket, drafts)
+                else:
+                    async with conn.transaction():
+                        answers = await self._write(conn, bucket, drafts)
         except Exception as error:
             self._stored.clear()  # whatever went wrong, do not rely on what was stored before
             if db.passes(error) or len(drafts) == 1:
@@ -195,6 +197,12 @@ class Accept:
         metrics.batch_size.labels("messages.accept").observe(len(drafts))
         metrics.batch_seconds.labels("messages.accept").observe(time.perf_counter() - began)
         return answers
+
+    def _is_one_statement(self, drafts: list[Draft]) -> bool:
+        """Nothing to write but the messages: then the statement is its own transaction."""
+        return all(
+            draft.idempotency_key is None and draft.sender_id in self._stored for draft in drafts
+        )
 
     async def _kept_after_all(self, bucket: int, drafts: list[Draft]) -> set[str]:
         """After a connection lost in mid-commit: which messages the database has.
@@ -312,29 +320,21 @@ async def _first_answers(
 
 
 async def _insert(conn: Connection, bucket: int, drafts: list[Draft]) -> None:
-    ids = [draft.id for draft in drafts]
-    service_ids = [draft.sender.service_id for draft in drafts]
-    now = clock.now()
-    await conn.run(
-        queries.insert_messages,
+    await conn.value(
+        queries.keep_messages,
         bucket=bucket,
-        ids=ids,
+        now=clock.now(),
+        ids=[draft.id for draft in drafts],
         fiscal_codes=[draft.fiscal_code for draft in drafts],
-        service_ids=service_ids,
+        service_ids=[draft.sender.service_id for draft in drafts],
         sender_ids=[draft.sender_id for draft in drafts],
+        lanes=[draft.sender.lane for draft in drafts],
         subjects=[draft.subject for draft in drafts],
         levels=[draft.feature_level_type for draft in drafts],
         secure=[draft.require_secure_channels for draft in drafts],
         ttls=[draft.time_to_live for draft in drafts],
         references=[draft.reference for draft in drafts],
         created=[draft.created_at for draft in drafts],
-    )
-    await conn.run(
-        queries.insert_contents,
-        bucket=bucket,
-        ids=ids,
         markdowns=[draft.markdown for draft in drafts],
         parts=[draft.parts for draft in drafts],
     )
-    await work.queue(conn, bucket, PROCESS, ids, [draft.sender.lane for draft in drafts], now)
-    await events.append(conn, bucket, ["accepted"] * len(ids), ids, service_ids, now)
