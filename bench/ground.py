@@ -150,7 +150,7 @@ def server(made: Ground, mode: str = "full") -> Iterator[tuple[int, int]]:
 @contextlib.contextmanager
 def worker(made: Ground) -> Iterator[int]:
     """A worker process; its process id."""
-    environment = made.environment(0)
+    environment = made.environment(free_port())
     with _process([sys.executable, "-m", "messo", "work"], environment) as child:
         _wait(f"http://127.0.0.1:{int(environment['MESSO_OPS_PORT']) + 1}/health", child)
         yield child.pid
