@@ -1,5 +1,7 @@
 """Durable accept: all gates on, against the same application with its database left out."""
 
+from itertools import product
+
 from bench.ground import Ground, Line, console, load, median, server, submits
 
 ROUNDS = 5
@@ -19,16 +21,19 @@ def run(made: Ground) -> None:
             "full": (full, requests),
             "no-guard": (unguarded, requests),
             "shared": (full, shared),
+            "no-guard again": (unguarded, shared),
         }
-        for port, wanted in runs.values():
+        for port, wanted in list(runs.values())[:3]:
             load(port, wanted, 1)  # warm
-        for number in range(ROUNDS):
-            for name, (port, wanted) in runs.items():
-                result = load(port, wanted, SECONDS)
-                if set(result["codes"]) != {"201"}:
-                    raise RuntimeError(f"{name}: {result['codes']}")
-                console.print(f"  accept, round {number + 1}, {name}: {result}")
-                results.setdefault(name, []).append(result)
+        # The writing guard leaves work for the vacuum: measured after the others, not between them.
+        first, second = list(runs)[:3], list(runs)[3:]
+        for number, name in [*product(range(ROUNDS), first), *product(range(ROUNDS), second)]:
+            port, wanted = runs[name]
+            result = load(port, wanted, SECONDS)
+            if set(result["codes"]) != {"201"}:
+                raise RuntimeError(f"{name}: {result['codes']}")
+            console.print(f"  accept, round {number + 1}, {name}: {result}")
+            results.setdefault(name, []).append(result)
     rate = {name: median([r["per_second"] for r in each]) for name, each in results.items()}
     p99 = median([r["p99_ms"] for r in results["full"]])
 
@@ -53,7 +58,7 @@ def run(made: Ground) -> None:
         Line(
             "mass guard, one text to 20,000 (its rows are written)",
             f"{rate['shared']:,.0f}/s",
-            f"{rate['no-guard']:,.0f}/s without the guard",
-            ratio("shared", "no-guard"),
+            f"{rate['no-guard again']:,.0f}/s without the guard",
+            ratio("shared", "no-guard again"),
         ),
     ]
