@@ -18,7 +18,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
     found = shutil.which("chromium") or shutil.which("google-chrome")
-    assert found, "these tests need Chromium: bin/browser installs it"
+    assert found, "these tests need Chromium: bin/parts installs it"
     async with async_playwright() as playwright:
         opened = await playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield opened
