@@ -152,7 +152,7 @@ def test_the_session_left_traces(traces: dict[str, str]) -> None:
     assert {"serve.log", "work.log", "postgres.log", "audit"} <= set(traces)
     assert "CheckViolationError 23514" in traces["serve.log"]
     assert "CheckViolationError 23514" in traces["work.log"]
-    assert '"level": "debug"' in traces["serve.log"]
+    assert '"event": "refused"' in traces["serve.log"]
     assert "shut" in traces["postgres.log"]
     assert "messo_requests_total" in traces["serve /metrics"]
     assert "citizen.create" in traces["audit"]
