@@ -153,7 +153,7 @@ class Worker:
                     now=clock.now(),
                     limit=limit,
                     lane=self._lane,
-                    share=max(1, limit // 4),
+                    share=limit // 4,
                 )
                 references = [row["reference"] for row in claimed]
                 count = await step.run(conn, bucket, references) if references else None
@@ -165,9 +165,9 @@ class Worker:
                 raise
             if db.passes(error):
                 # Next time less at once: a batch that always meets its time-out would block for
-                # ever. What fails even alone is put off like any other failure.
+                # ever. What fails even alone, and again, is put off like any other failure.
                 self._limits[step.name, bucket] = max(1, len(references) // 2)
-                if len(references) > 1:
+                if limit > 1:
                     raise
             logger.warning("batch failed", step=step.name, size=len(references), exc_info=error)
             await self._halve(step, bucket, references, error)
