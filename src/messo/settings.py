@@ -70,6 +70,40 @@ class Settings:
     sandbox_fiscal_code: str = _setting(
         "AAAAAA00A00A000A", "Recipient that every new service may write to, restricted or not."
     )
+    login_issuer: str = _setting(
+        "",
+        "Issuer of the OpenID Connect provider that citizens log in with (a proxy for SPID and "
+        "CIE). Empty: nobody can log in; a sandbox has its own.",
+    )
+    login_client_id: str = _setting("messo", "Our client id at that provider.")
+    login_client_secret: str = _setting("", "Our client secret at that provider.")
+    login_scope: str = _setting("openid profile", "Scopes asked for at login, with spaces.")
+    login_claim: str = _setting(
+        "",
+        "Claim that carries the fiscal code, with or without TINIT-. Empty: fiscal_code, "
+        "fiscalNumber or https://attributes.eid.gov.it/fiscal_number, whichever is there.",
+    )
+    login_levels: tuple[str, ...] = _setting(
+        ("https://www.spid.gov.it/SpidL2", "https://www.spid.gov.it/SpidL3"),
+        "Levels of assurance (acr) that are enough, the lowest first.",
+    )
+    session_idle_minutes: int = _setting(30, "A browser's session ends when unused for so long.")
+    session_hours: int = _setting(12, "A browser's session ends after so long in any case.")
+    client_session_days: int = _setting(
+        30, "A client application's session ends after so long, used or not."
+    )
+    client_redirects: tuple[str, ...] = _setting(
+        (),
+        "Addresses to which a citizen's client application may be sent back with a login code.",
+    )
+    terms_version: int = _setting(1, "Version of the terms of service that citizens accept.")
+    terms_url: str = _setting("", "Where your terms of service are. Empty: a page of ours.")
+    privacy_url: str = _setting("", "Where your privacy notice is. Empty: a page of ours.")
+    erasure_days: int = _setting(
+        7,
+        "Days between a citizen's wish to be erased and its execution; until then they can stop it.",
+    )
+    archive_days: int = _setting(7, "How long a citizen can fetch the archive of their data, days.")
     worker_batch: int = _setting(1000, "Work items claimed in one transaction.")
     worker_tasks: int = _setting(1, "Batches a worker process has under way at once.")
     keep_idempotency_hours: int = _setting(
@@ -100,6 +134,8 @@ class Settings:
 _POSITIVE = (
     *("pool_size", "accept_connections", "accept_queue", "rate_limit", "rate_burst"),
     *("body_limit", "body_seconds", "guard_recipients", "worker_batch", "worker_tasks"),
+    *("session_idle_minutes", "session_hours", "client_session_days", "archive_days"),
+    "terms_version",
 )
 
 
@@ -138,5 +174,6 @@ _READERS: dict[str, Any] = {
     "float": float,
     "bool": _boolean,
     "Path": Path,
+    str(tuple[str, ...]): lambda text: tuple(_words(text)),
     str(tuple[Network, ...]): lambda text: tuple(ip_network(word) for word in _words(text)),
 }

@@ -18,6 +18,7 @@ from messo.base.http import Answer, Parameter, Request, Route
 from messo.messages import wire
 from messo.messages.routes import MessageRoutes
 from messo.operations import reference
+from messo.recipients.wire import FiscalCode
 
 
 class Part(Struct):
@@ -32,7 +33,7 @@ class Parcel(Struct):
     """What is sent."""
 
     subject: Annotated[str, Meta(min_length=10, max_length=120)]
-    owner: wire.FiscalCode
+    owner: FiscalCode
     code: Annotated[str, Meta(pattern=r"^[0-9]{11}\Z", description="Eleven digits.")]
     parts: list[Part]
     nick_name: Annotated[str, Meta(examples=["it's mine"])] | UnsetType = UNSET
@@ -66,7 +67,7 @@ ROUTES = [
             204: (None, "Nothing to say."),
         },
         (
-            Parameter("owner", "path", "Whose it is.", type=wire.FiscalCode),
+            Parameter("owner", "path", "Whose it is.", type=FiscalCode),
             Parameter("X-Trace", "header", "For your logs."),
         ),
     ),

@@ -6,7 +6,7 @@ from codicefiscale import codicefiscale
 
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
-from messo.messages.wire import FISCAL_CODE
+from messo.recipients.wire import FISCAL_CODE
 from messo.sandbox import fiscal_codes, world
 from messo.settings import Settings
 from tests.world import World

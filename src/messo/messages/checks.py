@@ -16,10 +16,11 @@ from msgspec import UNSET
 from messo.base import clock
 from messo.base.http import Problem
 from messo.messages import wire
+from messo.recipients.wire import FISCAL_CODE
 
 T = TypeVar("T")
 
-_FISCAL_CODE = re.compile(wire.FISCAL_CODE)
+_FISCAL_CODE = re.compile(FISCAL_CODE)
 _MOMENT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))?\Z",
     re.ASCII,
@@ -82,7 +83,7 @@ def parse_recipient(body: bytes) -> str:
 def path_fiscal_code(text: str) -> str:
     """The fiscal code of a path."""
     if not _FISCAL_CODE.match(text):
-        pattern = wire.FISCAL_CODE.removesuffix(r"\Z") + "$"
+        pattern = FISCAL_CODE.removesuffix(r"\Z") + "$"
         raise Problem(
             400,
             f'Invalid string that matches the pattern "{pattern}"',

@@ -8,6 +8,7 @@ from msgspec import UNSET
 
 from messo.base.db import Pool
 from messo.base.http import JSON, Answer, Parameter, Problem, Request, Route
+from messo.base.wire import GatewayError, ProblemDocument
 from messo.content import Configurations
 from messo.messages import checks, gates, wire
 from messo.messages.guard import Guard
@@ -20,6 +21,7 @@ from messo.messages.status import (
     message_status,
 )
 from messo.messages.submit import Accept
+from messo.recipients.wire import FiscalCode
 from messo.services import Authenticate, Permission, not_allowed
 
 _REFERENCE = re.compile(r"[\x21-\x7e]{1,64}\Z")
@@ -113,11 +115,11 @@ class MessageRoutes:
 
     def routes(self) -> list[Route]:
         """All of them, as served and as documented."""
-        problem = wire.ProblemDocument
+        problem = ProblemDocument
         refusals = {
-            401: (wire.GatewayError, "No key, or one that is not valid."),
+            401: (GatewayError, "No key, or one that is not valid."),
             403: (problem, "The key may not do this; `title` says which rule."),
-            429: (wire.GatewayError, "Too fast: wait as long as Retry-After says."),
+            429: (GatewayError, "Too fast: wait as long as Retry-After says."),
             503: (problem, "Not confirmed: try again after Retry-After."),
         }
         reading = {**refusals, 400: (problem, "A parameter is not valid.")}
@@ -131,7 +133,7 @@ class MessageRoutes:
             422: (problem, "The Idempotency-Key was used for another message."),
             **refusals,
         }
-        in_path = Parameter("fiscal_code", "path", "The recipient.", type=wire.FiscalCode)
+        in_path = Parameter("fiscal_code", "path", "The recipient.", type=FiscalCode)
         id_in_path = Parameter("id", "path", "The message's id.")
         writing = (
             Parameter(

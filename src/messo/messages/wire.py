@@ -9,33 +9,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-# `\Z`, not `$`: the latter lets a trailing newline pass.
-FISCAL_CODE = (
-    r"^[A-Z]{6}[0-9LMNPQRSTUV]{2}[ABCDEHLMPRST][0-9LMNPQRSTUV]{2}[A-Z][0-9LMNPQRSTUV]{3}[A-Z]\Z"
-)
-_ULID = r"^[0-9a-hjkmnp-tv-zA-HJKMNP-TV-Z]{26}\Z"
+from messo.base.wire import Text, Timestamp, Ulid
+from messo.recipients.wire import FiscalCode, Language
 
-FiscalCode = Annotated[
-    str,
-    Meta(
-        pattern=FISCAL_CODE,
-        description="A citizen's fiscal code: 16 characters, upper case.",
-        examples=["AAAAAA00A00A000A"],
-    ),
-]
 OrganizationFiscalCode = Annotated[
     str, Meta(pattern=r"^[0-9]{11}\Z", description="An organisation's fiscal code: 11 digits.")
 ]
-Text = Annotated[str, Meta(min_length=1)]
-Timestamp = Annotated[
-    str,
-    Meta(
-        description="A moment as YYYY-MM-DDTHH:MM:SS, optionally with a fraction and with Z or an "
-        "offset; without either it is UTC.",
-        extra_json_schema={"format": "date-time"},
-    ),
-]
-Ulid = Annotated[str, Meta(pattern=_ULID, description="A ULID.")]
 Precondition = Literal["ALWAYS", "ONCE", "NEVER"]
 
 
@@ -189,9 +168,7 @@ class LimitedProfile(Struct):
     """Whether the asking service may write to this citizen."""
 
     sender_allowed: bool
-    preferred_languages: list[Literal["it_IT", "en_GB", "es_ES", "de_DE", "fr_FR"]] | UnsetType = (
-        UNSET
-    )
+    preferred_languages: list[Language] | UnsetType = UNSET
 
 
 class LifeEvent(Struct):
@@ -226,22 +203,6 @@ class FoundMessages(Struct):
     """Messages that carry a reference, newest first, at most 100."""
 
     items: list[FoundMessage]
-
-
-class ProblemDocument(Struct):
-    """RFC 9457. `title` is stable; `field` names what was wrong, where one thing was."""
-
-    title: str
-    status: int
-    detail: str
-    field: str | UnsetType = UNSET
-
-
-class GatewayError(Struct):
-    """Refusals about the key, the address or the rate, in the gateway's shape."""
-
-    statusCode: int  # noqa: N815  the wire's own spelling
-    message: str
 
 
 new_message = msgspec.json.Decoder(NewMessage)
