@@ -6,6 +6,8 @@ CREATE SCHEMA content;
 
 CREATE SCHEMA events;
 
+CREATE SCHEMA login;
+
 CREATE SCHEMA messages;
 
 CREATE SCHEMA operations;
@@ -125,6 +127,39 @@ CREATE TABLE events.log (
 
 COMMENT ON TABLE events.log IS 'What happened to messages. The key is the fact itself, so no fact is logged twice.';
 
+CREATE TABLE login.code (
+    bucket smallint NOT NULL,
+    digest bytea NOT NULL,
+    identity text NOT NULL,
+    redirect_uri text NOT NULL,
+    challenge text NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE login.code IS 'What a client application exchanges for a bearer token, once and within a minute. The identity is encrypted.';
+
+CREATE TABLE login.session (
+    bucket smallint NOT NULL,
+    digest bytea NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    family_name text NOT NULL,
+    date_of_birth date,
+    email text,
+    level text NOT NULL,
+    kind text NOT NULL,
+    client text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT session_kind_check CHECK ((kind = ANY (ARRAY['web'::text, 'client'::text])))
+);
+
+COMMENT ON TABLE login.session IS 'Who is logged in, looked up by the SHA-256 of the token; the bucket is of that digest.';
+
+COMMENT ON COLUMN login.session.client IS 'What a citizen recognises it by: browser and system, or the client application''s host.';
+
 CREATE TABLE messages.content (
     bucket smallint NOT NULL,
     id text NOT NULL COLLATE pg_catalog."C",
@@ -190,6 +225,7 @@ CREATE TABLE messages.message (
     created_at timestamp with time zone NOT NULL,
     decided_at timestamp with time zone,
     read_at timestamp with time zone,
+    is_archived boolean DEFAULT false NOT NULL,
     CONSTRAINT message_feature_level_type_check CHECK ((feature_level_type = ANY (ARRAY['STANDARD'::text, 'ADVANCED'::text]))),
     CONSTRAINT message_rejection_reason_check CHECK ((rejection_reason = ANY (ARRAY['USER_NOT_FOUND'::text, 'SERVICE_NOT_ALLOWED'::text]))),
     CONSTRAINT message_status_check CHECK ((status = ANY (ARRAY['ACCEPTED'::text, 'THROTTLED'::text, 'PROCESSED'::text, 'REJECTED'::text, 'FAILED'::text])))
@@ -199,6 +235,15 @@ WITH (fillfactor='90');
 COMMENT ON COLUMN messages.message.subject IS 'Cleared when the message is rejected.';
 
 COMMENT ON COLUMN messages.message.require_secure_channels IS 'The stricter of the message and its service.';
+
+CREATE TABLE messages.report (
+    bucket smallint NOT NULL,
+    message_id text NOT NULL COLLATE pg_catalog."C",
+    service_id text NOT NULL COLLATE pg_catalog."C",
+    reported_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE messages.report IS 'Messages that their recipient says were not meant for them.';
 
 CREATE TABLE messages.sender (
     id bigint NOT NULL,
@@ -212,6 +257,15 @@ CREATE TABLE messages.sender (
 );
 
 COMMENT ON TABLE messages.sender IS 'Snapshots of senders at the time of acceptance, shared by their messages; the id is a hash of the content.';
+
+CREATE TABLE messages.words (
+    bucket smallint NOT NULL,
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    words tsvector NOT NULL
+);
+
+COMMENT ON TABLE messages.words IS 'Sender, subject and body in Italian and English stems, for a citizen''s search of their own messages.';
 
 CREATE TABLE operations.audit (
     bucket smallint NOT NULL,
@@ -255,6 +309,17 @@ CREATE TABLE recipients.activation (
 
 COMMENT ON TABLE recipients.activation IS 'Who has a SPECIAL service switched on.';
 
+CREATE TABLE recipients.archive_part (
+    bucket smallint NOT NULL,
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    number integer NOT NULL,
+    bytes bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY recipients.archive_part ALTER COLUMN bytes SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE recipients.archive_part IS 'The archive of a citizen''s data in pieces, encrypted, until it expires.';
+
 CREATE TABLE recipients.census (
     one boolean DEFAULT true NOT NULL,
     enrolled bigint NOT NULL,
@@ -263,6 +328,68 @@ CREATE TABLE recipients.census (
 );
 
 COMMENT ON TABLE recipients.census IS 'How many citizens have an open inbox, counted every few minutes.';
+
+CREATE TABLE recipients.change (
+    bucket smallint NOT NULL,
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    service_id text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    detail jsonb NOT NULL
+);
+
+COMMENT ON TABLE recipients.change IS 'What each citizen changed in their profile and preferences, for their own eyes.';
+
+CREATE TABLE recipients.data_request (
+    bucket smallint NOT NULL,
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    choice text NOT NULL,
+    status text NOT NULL,
+    version integer NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    erased_at timestamp with time zone,
+    CONSTRAINT data_request_choice_check CHECK ((choice = ANY (ARRAY['DOWNLOAD'::text, 'DELETE'::text]))),
+    CONSTRAINT data_request_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'WIP'::text, 'CLOSED'::text, 'FAILED'::text, 'ABORTED'::text])))
+);
+
+COMMENT ON TABLE recipients.data_request IS 'A citizen''s wish to have their data, or to be erased; carried out once due.';
+
+COMMENT ON COLUMN recipients.data_request.erased_at IS 'Erased then; what came in from before is swept once due, and then this row goes too.';
+
+CREATE TABLE recipients.email_owner (
+    bucket smallint NOT NULL,
+    email text NOT NULL COLLATE pg_catalog."C",
+    fiscal_code text NOT NULL COLLATE pg_catalog."C"
+);
+
+COMMENT ON TABLE recipients.email_owner IS 'Validated addresses in lower case, each of one citizen; the bucket is of the address.';
+
+CREATE TABLE recipients.email_validation (
+    bucket smallint NOT NULL,
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    digest bytea NOT NULL,
+    email text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE recipients.email_validation IS 'The one live validation of a citizen''s address; the token is kept as its SHA-256.';
+
+CREATE TABLE recipients.installation (
+    bucket smallint NOT NULL,
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    platform text NOT NULL,
+    push_channel text NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT installation_platform_check CHECK ((platform = ANY (ARRAY['apns'::text, 'gcm'::text, 'fcmv1'::text])))
+);
+
+COMMENT ON TABLE recipients.installation IS 'Devices that client applications registered for push.';
 
 CREATE TABLE recipients.preference (
     bucket smallint NOT NULL,
@@ -307,6 +434,18 @@ CREATE TABLE recipients.profile (
 
 COMMENT ON COLUMN recipients.profile.blocked IS 'LEGACY mode only: service id to a list of INBOX, EMAIL, WEBHOOK.';
 
+CREATE TABLE recipients.subscription_change (
+    bucket smallint NOT NULL,
+    day date NOT NULL,
+    service_id text NOT NULL COLLATE pg_catalog."C",
+    citizen bytea NOT NULL,
+    subscribed boolean NOT NULL
+);
+
+COMMENT ON TABLE recipients.subscription_change IS 'The subscriptions feed: net changes of each UTC day. No service: the whole profile.';
+
+COMMENT ON COLUMN recipients.subscription_change.citizen IS 'SHA-256 of the fiscal code, as the wire contract publishes it; outlives the citizen''s erasure.';
+
 CREATE TABLE services.institution (
     id text NOT NULL COLLATE pg_catalog."C",
     fiscal_code text NOT NULL COLLATE pg_catalog."C",
@@ -344,10 +483,15 @@ CREATE TABLE services.service (
     max_allowed_payment_amount bigint NOT NULL,
     suspended_at timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    version integer DEFAULT 0 NOT NULL,
     CONSTRAINT service_category_check CHECK ((category = ANY (ARRAY['STANDARD'::text, 'SPECIAL'::text]))),
     CONSTRAINT service_max_allowed_payment_amount_check CHECK (((max_allowed_payment_amount >= 0) AND (max_allowed_payment_amount <= '9999999999'::bigint))),
     CONSTRAINT service_state_check CHECK ((state = ANY (ARRAY['draft'::text, 'approved'::text, 'published'::text, 'deleted'::text])))
 );
+
+COMMENT ON COLUMN services.service.metadata IS 'Contacts and addresses under the names of the wire contract; only those that are known.';
 
 CREATE TABLE services.version (
     one boolean DEFAULT true NOT NULL,
@@ -391,6 +535,12 @@ ALTER TABLE ONLY content.configuration
 ALTER TABLE ONLY events.log
     ADD CONSTRAINT log_pkey PRIMARY KEY (bucket, message_id, kind, about);
 
+ALTER TABLE ONLY login.code
+    ADD CONSTRAINT code_pkey PRIMARY KEY (bucket, digest);
+
+ALTER TABLE ONLY login.session
+    ADD CONSTRAINT session_pkey PRIMARY KEY (bucket, digest);
+
 ALTER TABLE ONLY messages.content
     ADD CONSTRAINT content_pkey PRIMARY KEY (bucket, id);
 
@@ -409,8 +559,14 @@ ALTER TABLE ONLY messages.idempotency
 ALTER TABLE ONLY messages.message
     ADD CONSTRAINT message_pkey PRIMARY KEY (bucket, id);
 
+ALTER TABLE ONLY messages.report
+    ADD CONSTRAINT report_pkey PRIMARY KEY (bucket, message_id);
+
 ALTER TABLE ONLY messages.sender
     ADD CONSTRAINT sender_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY messages.words
+    ADD CONSTRAINT words_pkey PRIMARY KEY (bucket, fiscal_code, id);
 
 ALTER TABLE ONLY operations.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (bucket, id);
@@ -424,14 +580,35 @@ ALTER TABLE ONLY operations.seal
 ALTER TABLE ONLY recipients.activation
     ADD CONSTRAINT activation_pkey PRIMARY KEY (bucket, fiscal_code, service_id);
 
+ALTER TABLE ONLY recipients.archive_part
+    ADD CONSTRAINT archive_part_pkey PRIMARY KEY (bucket, fiscal_code, number);
+
 ALTER TABLE ONLY recipients.census
     ADD CONSTRAINT census_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY recipients.change
+    ADD CONSTRAINT change_pkey PRIMARY KEY (bucket, fiscal_code, id);
+
+ALTER TABLE ONLY recipients.data_request
+    ADD CONSTRAINT data_request_pkey PRIMARY KEY (bucket, fiscal_code, choice);
+
+ALTER TABLE ONLY recipients.email_owner
+    ADD CONSTRAINT email_owner_pkey PRIMARY KEY (bucket, email);
+
+ALTER TABLE ONLY recipients.email_validation
+    ADD CONSTRAINT email_validation_pkey PRIMARY KEY (bucket, fiscal_code);
+
+ALTER TABLE ONLY recipients.installation
+    ADD CONSTRAINT installation_pkey PRIMARY KEY (bucket, fiscal_code, id);
 
 ALTER TABLE ONLY recipients.preference
     ADD CONSTRAINT preference_pkey PRIMARY KEY (bucket, fiscal_code, service_id, settings_version);
 
 ALTER TABLE ONLY recipients.profile
     ADD CONSTRAINT profile_pkey PRIMARY KEY (bucket, fiscal_code);
+
+ALTER TABLE ONLY recipients.subscription_change
+    ADD CONSTRAINT subscription_change_pkey PRIMARY KEY (bucket, day, service_id, citizen);
 
 ALTER TABLE ONLY services.institution
     ADD CONSTRAINT institution_fiscal_code_key UNIQUE (fiscal_code);
@@ -454,6 +631,14 @@ ALTER TABLE ONLY work.item
 ALTER TABLE ONLY work.period
     ADD CONSTRAINT period_pkey PRIMARY KEY (step);
 
+CREATE INDEX code_by_age ON login.code USING btree (bucket, expires_at);
+
+CREATE INDEX session_by_age ON login.session USING btree (bucket, expires_at);
+
+CREATE INDEX session_by_use ON login.session USING btree (bucket, seen_at);
+
+CREATE INDEX session_of_citizen ON login.session USING btree (bucket, fiscal_code);
+
 CREATE INDEX guard_recipient_by_age ON messages.guard_recipient USING btree (bucket, seen_at);
 
 CREATE INDEX idempotency_by_age ON messages.idempotency USING btree (bucket, created_at);
@@ -464,7 +649,13 @@ CREATE INDEX message_failed ON messages.message USING btree (bucket, id) WHERE (
 
 CREATE INDEX message_of_citizen ON messages.message USING btree (bucket, fiscal_code, id);
 
+CREATE INDEX report_of_service ON messages.report USING btree (bucket, service_id, reported_at);
+
 CREATE INDEX audit_unsealed ON operations.audit USING btree (bucket, id) WHERE (seal IS NULL);
+
+CREATE INDEX archive_by_age ON recipients.archive_part USING btree (bucket, expires_at);
+
+CREATE INDEX data_request_due ON recipients.data_request USING btree (bucket, due_at) WHERE (status = ANY (ARRAY['PENDING'::text, 'WIP'::text]));
 
 CREATE UNIQUE INDEX key_of_service ON services.key USING btree (service_id, slot) WHERE (service_id IS NOT NULL);
 

@@ -1,4 +1,4 @@
-"""Makes what the code already says: docs/reference/settings.md, commands.md, openapi.json and
+"""Makes what the code already says: docs/reference/settings.md, commands.md, openapi*.json and
 schema.sql. A test fails when they are not what this writes.
 """
 
@@ -11,12 +11,12 @@ from typing import Any
 
 import typer
 
-from messo.app import describe
+from messo import documents
+from messo.app import Senders, citizen_routes, institution_routes
 from messo.base import db, migrate
 from messo.base.postgres import EmbeddedPostgres
 from messo.base.schema_dump import dump_schema
 from messo.cli import cli
-from messo.messages.routes import MessageRoutes
 from messo.settings import Settings, variable
 
 ROOT = Path(__file__).parent.parent
@@ -74,10 +74,20 @@ def _describe(command: Any, path: str, lines: list[str]) -> None:
         lines += [*options, ""]
 
 
-def openapi_document() -> str:
+def openapi_documents() -> dict[str, str]:
+    """Both documents, from routes that are only described, not served."""
     nothing: Any = None
-    routes = MessageRoutes(*[nothing] * 8).routes()
-    return json.dumps(describe(routes, Settings()), indent=2, ensure_ascii=False) + "\n"
+    settings = Settings()
+    institutions = institution_routes(settings, nothing, Senders(*[nothing] * 5))
+    citizens = citizen_routes(settings, nothing, nothing, nothing)
+    made = {
+        "openapi.json": documents.for_institutions(institutions, settings),
+        "openapi-citizens.json": documents.for_citizens(citizens, settings),
+    }
+    return {
+        name: json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        for name, document in made.items()
+    }
 
 
 def schema() -> str:
@@ -102,7 +112,7 @@ def pages() -> dict[Path, str]:
     return {
         reference / "settings.md": settings_page(),
         reference / "commands.md": commands_page(),
-        reference / "openapi.json": openapi_document(),
+        **{reference / name: text for name, text in openapi_documents().items()},
     }
 
 

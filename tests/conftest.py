@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -103,6 +103,7 @@ class Running:
     url: str
     client: httpx.AsyncClient
     started: app.Server
+    settings: Settings
 
 
 @pytest.fixture(scope="module")
@@ -116,21 +117,23 @@ async def running(
     settings: Settings, database_url: str, secrets: Secrets, world: World
 ) -> AsyncIterator[Running]:
     port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    # Under its own address, so that a login comes back to it.
+    settings = replace(settings, public_url=url, port=port)
     async with app.start(settings, database_url, secrets) as started:
         public = server.beside_server(started.app, "127.0.0.1", port)
         task = asyncio.create_task(public.serve())
         await until_started(public)
-        url = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=url, timeout=30) as client:
-            yield Running(url, client, started)
+            yield Running(url, client, started, settings)
         public.should_exit = True
         await task
 
 
 @pytest.fixture(scope="module")
-def worker(pool: Pool, settings: Settings) -> Worker:
+def worker(pool: Pool, settings: Settings, secrets: Secrets) -> Worker:
     """The worker, one round at a time: `await worker.work_once()`."""
-    return Worker(pool, pool.buckets, steps(), periodics(settings), 1000)
+    return Worker(pool, pool.buckets, steps(), periodics(settings, secrets), 1000)
 
 
 async def until_started(public: uvicorn.Server) -> None:

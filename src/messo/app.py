@@ -4,30 +4,54 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-import msgspec
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route as Page
 
-from messo import __version__
-from messo.base import migrate, openapi
+from messo import documents
+from messo.base import migrate
 from messo.base.coalesce import Coalescer
 from messo.base.crypto import Secrets
-from messo.base.db import Pool
-from messo.base.http import Answer, Endpoint, GatewayProblem, Receive, Route, Router, Scope, Send
-from messo.base.http import Request as ApiRequest
+from messo.base.db import Connection, Pool
+from messo.base.http import (
+    Answer,
+    Endpoint,
+    GatewayProblem,
+    Receive,
+    Request,
+    Route,
+    Router,
+    Scope,
+    Send,
+)
 from messo.base.limits import RateLimit
 from messo.content import Configurations
+from messo.inbox import site
+from messo.login import (
+    BearerAuthenticate,
+    Identity,
+    LoginFlow,
+    LoginRoutes,
+    Provider,
+    Web,
+    client_limits,
+    web_limits,
+)
+from messo.messages import search
 from messo.messages.guard import Guard
+from messo.messages.mailbox_routes import MailboxRoutes
 from messo.messages.reach import ProfileReader
 from messo.messages.routes import MessageRoutes
 from messo.messages.status import MessageReader
 from messo.messages.submit import Accept
 from messo.operations import health, reference
-from messo.services import Authenticate, Directory
+from messo.recipients import enrol_at_login
+from messo.recipients.citizen_routes import CitizenRoutes
+from messo.recipients.feed_routes import FeedRoutes
+from messo.sandbox.identity import IdentityProvider
+from messo.services import Authenticate, Directory, Permission
+from messo.services.catalog_routes import CatalogRoutes
 from messo.settings import Settings
 
 _API = ("/api/", "/messo/")
@@ -38,6 +62,7 @@ _PREFLIGHT = [
     (b"access-control-max-age", b"86400"),
     (b"content-length", b"0"),
 ]
+_READERS = 2  # statements under way at once for each kind of read
 
 
 class App:
@@ -61,7 +86,7 @@ class App:
             await self.unknown(scope, receive, send)
 
 
-async def _unknown(_: ApiRequest) -> Answer:
+async def _unknown(_: Request) -> Answer:
     raise GatewayProblem(404, "Resource not found")
 
 
@@ -94,21 +119,22 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     accept = Accept(pool, settings.accept_connections, settings.accept_queue)
     messages = MessageReader(pool, _READERS, settings.accept_queue)
     profiles = ProfileReader(pool, _READERS, settings.accept_queue)
-    routes = MessageRoutes(
-        authenticate=Authenticate(
-            directory,
-            RateLimit(settings.rate_limit, settings.rate_burst),
-            settings.trusted_proxies,
-        ),
-        configurations=Configurations(pool, directory),
-        guard=guard,
-        accept=accept,
-        messages=messages,
-        profiles=profiles,
-        pool=pool,
-        body_limit=settings.body_limit,
-        check_digits=settings.check_notice_numbers,
-    ).routes()
+    provider = Provider(settings)
+    flow = LoginFlow(settings, secrets, provider)
+    institutions = institution_routes(
+        settings, pool, Senders(directory, guard, accept, messages, profiles)
+    )
+    citizens = citizen_routes(settings, pool, secrets, flow)
+    pages = Starlette(
+        routes=[
+            *reference.pages(documents.for_institutions(institutions, settings)),
+            *reference.pages(documents.for_citizens(citizens, settings), "/docs/citizens"),
+            *health.public_routes(pool),
+            *(IdentityProvider(settings).routes() if settings.sandbox else ()),
+            *site.routes(),
+        ]
+    )
+    pages.state.site = site.make(pool, secrets, settings, flow, welcome)
     queues: list[Coalescer[Any, Any]] = [accept.queue, messages.queue, profiles.queue]
     for queue in queues:
         queue.start()
@@ -117,8 +143,8 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
         asyncio.create_task(guard.record_for_ever()),
     ]
     try:
-        api = App(routes, _pages(routes, settings, pool))
-        yield Server(api, pool, directory, guard, accept, messages, profiles)
+        app = App([*institutions, *citizens], pages)
+        yield Server(app, pool, directory, guard, accept, messages, profiles)
     finally:
         for queue in queues:
             await queue.close()
@@ -127,42 +153,68 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
         await asyncio.gather(*background, return_exceptions=True)
         with contextlib.suppress(Exception):  # a database that is gone cannot take it
             await guard.close()
+        await provider.close()
         await pool.close()
 
 
-_READERS = 2  # statements under way at once for each kind of read
+@dataclass(frozen=True)
+class Senders:
+    """What runs for institutions in this process."""
+
+    directory: Directory
+    guard: Guard
+    accept: Accept
+    messages: MessageReader
+    profiles: ProfileReader
 
 
-def _pages(routes: list[Route], settings: Settings, pool: Pool) -> Starlette:
-    document = describe(routes, settings)
-    encoded = msgspec.json.encode(document)
-
-    async def show_document(_: Request) -> Response:
-        return Response(encoded, media_type="application/json")
-
-    async def home(_: Request) -> Response:
-        return RedirectResponse("/docs")
-
-    return Starlette(
-        routes=[
-            Page("/", home),
-            Page("/docs/openapi.json", show_document),
-            *reference.pages(document),
-            *health.public_routes(pool),
-        ]
+def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list[Route]:
+    """The API of the institutions, one line per room."""
+    authenticate = Authenticate(
+        senders.directory,
+        RateLimit(settings.rate_limit, settings.rate_burst),
+        settings.trusted_proxies,
     )
 
+    async def feed_reader(request: Request) -> str:
+        return (await authenticate.sender(request, Permission.SUBSCRIPTIONS_FEED_READ)).service_id
 
-def describe(routes: list[Route], settings: Settings) -> dict[str, Any]:
-    """The OpenAPI document of the institutions' routes."""
-    return openapi.document(
-        routes,
-        title="Messo for institutions",
-        version=__version__,
-        about=(
-            "Send a personal message to a citizen by fiscal code, and see what became of it. "
-            "Paths under /api/v1 follow the wire contract of Italy's IO platform: a client built "
-            "for it works here unchanged. Paths under /messo/v1 add what it lacks."
-        ),
-        server=settings.public_url,
+    return [
+        *MessageRoutes(
+            authenticate=authenticate,
+            configurations=Configurations(pool, senders.directory),
+            guard=senders.guard,
+            accept=senders.accept,
+            messages=senders.messages,
+            profiles=senders.profiles,
+            pool=pool,
+            body_limit=settings.body_limit,
+            check_digits=settings.check_notice_numbers,
+        ).routes(),
+        *FeedRoutes(feed_reader, pool).routes(),
+    ]
+
+
+def citizen_routes(
+    settings: Settings, pool: Pool, secrets: Secrets, flow: LoginFlow
+) -> list[Route]:
+    """The API of citizens' client applications, one line per room."""
+    authenticate = BearerAuthenticate(
+        pool, RateLimit(settings.rate_limit, settings.rate_burst), client_limits(settings)
     )
+    web = Web(secrets, settings.public_url, web_limits(settings))
+    erasure = timedelta(days=settings.erasure_days)
+    return [
+        *LoginRoutes(
+            pool, secrets, flow, web, authenticate, welcome, settings.client_redirects
+        ).routes(),
+        *MailboxRoutes(authenticate, pool, settings.body_limit).routes(),
+        *CitizenRoutes(authenticate, pool, secrets, erasure).routes(),
+        *CatalogRoutes(authenticate, pool).routes(),
+    ]
+
+
+async def welcome(conn: Connection, identity: Identity) -> None:
+    """What every login brings about: the citizen is enrolled, and can search their messages."""
+    await enrol_at_login(conn, identity.fiscal_code, identity.email)
+    await search.queue_indexing(conn, identity.fiscal_code)

@@ -36,6 +36,12 @@ def check(settings: Settings) -> Secrets:
         raise RefusedError(
             "MESSO_PUBLIC_URL must begin with https:// (a proxy in front of Messo ends TLS)"
         )
+    issuer = settings.login_issuer
+    if not settings.sandbox and issuer and not issuer.startswith("https://"):
+        raise RefusedError(
+            "MESSO_LOGIN_ISSUER must begin with https://: who citizens are must not be read or "
+            "changed on the way"
+        )
     return Secrets.parse(settings.secrets)
 
 
@@ -62,9 +68,9 @@ def serve(settings: Settings) -> None:
 
 def work(settings: Settings) -> None:
     """Work until SIGINT or SIGTERM; the batches under way are finished."""
-    check(settings)
+    secrets = check(settings)
     log.configure(settings.log_level, "work")
-    uvloop.run(_work(settings))
+    uvloop.run(_work(settings, secrets))
 
 
 async def _serve(settings: Settings, secrets: Secrets) -> None:
@@ -99,9 +105,9 @@ def _stay(*_: object) -> None:
     """Let the shutdown that has begun go on."""
 
 
-async def _work(settings: Settings) -> None:
+async def _work(settings: Settings, secrets: Secrets) -> None:
     await check_database(settings)
-    async with worker.start(settings, settings.database_url) as running:
+    async with worker.start(settings, settings.database_url, secrets) as running:
 
         async def detail() -> dict[str, Any]:
             names = [step.name for step in running.steps]

@@ -67,6 +67,11 @@ class Settings:
     guard_share: float = _setting(
         0.10, "Mass guard: share of the enrolled citizens that one content may reach in a day."
     )
+    guard_reports_share: float = _setting(
+        0.01,
+        "Share of a service's messages reported as not meant for their recipient above which "
+        "`messo guard reports` marks it.",
+    )
     sandbox_fiscal_code: str = _setting(
         "AAAAAA00A00A000A", "Recipient that every new service may write to, restricted or not."
     )

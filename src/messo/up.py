@@ -27,7 +27,7 @@ from messo.base.folders import write_private
 from messo.base.ports import is_port_taken
 from messo.base.postgres import EmbeddedPostgres
 from messo.base.processes import spawn
-from messo.sandbox import world
+from messo.sandbox import letters, world
 from messo.serve import RefusedError
 from messo.settings import Settings
 
@@ -90,6 +90,7 @@ class Up:
         with console.status("Bringing the schema up to date …"):
             described = asyncio.run(_prepare(self.settings, Secrets.parse(secrets)))
         path = self.settings.data / "sandbox.json"
+        first = not path.exists()
         world.write(described, path)
         self.environment = {
             **os.environ,
@@ -102,6 +103,8 @@ class Up:
             self._launch(name)
         with console.status("Starting the server and the worker …"):
             self._wait_until_ready()
+        if first:
+            _send_letters(described, self.settings)
         _show(described, path, self.settings, time.monotonic() - began)
 
     def _ports(self) -> list[tuple[int, str]]:
@@ -266,6 +269,7 @@ def _show(described: dict[str, Any], path: Path, settings: Settings, seconds: fl
     console.print(f"\n[bold green]Messo is ready[/bold green] after {seconds:.1f} s.\n")
     # Plain: what people copy must not be wrapped or coloured.
     for what, where in (
+        ("Inbox: log in as a test citizen", base),
         ("API and reference", f"{base}/docs"),
         ("Sandbox: keys, citizens, magic codes", path),
         ("Health and metrics", f"http://{settings.ops_host}:{settings.ops_port}/health"),
@@ -285,6 +289,19 @@ def _show(described: dict[str, Any], path: Path, settings: Settings, seconds: fl
     except OSError as error:
         console.print(f"[yellow]The first message was not sent: {error}[/yellow]")
     console.print("\n[dim]Ctrl-C stops everything. Your data stay.[/dim]")
+
+
+def _send_letters(described: dict[str, Any], settings: Settings) -> None:
+    """What the institutions of the sandbox have written before anybody looks."""
+    base = f"http://{_reachable(settings.host)}:{settings.port}"
+    keys = {service["name"]: service["key"] for service in described["services"]}
+    codes = {citizen["name"]: citizen["fiscal_code"] for citizen in described["citizens"]}
+    try:
+        for citizen, service, content in letters.letters():
+            body = {"fiscal_code": codes[citizen], "content": content}
+            _call(f"{base}/api/v1/messages", keys[service], body)
+    except OSError as error:
+        console.print(f"[yellow]The sandbox's messages were not sent: {error}[/yellow]")
 
 
 def _show_first_message(base: str, key: str, body: dict[str, Any]) -> None:

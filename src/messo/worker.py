@@ -7,37 +7,53 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from messo.base import migrate
+from messo.base.crypto import Secrets
 from messo.base.db import Pool
 from messo.base.work import Periodic, Step, Worker
-from messo.messages import process, retention
+from messo.login import forget as forget_logins
+from messo.messages import archive, mailbox, process, retention, search
 from messo.operations import audit
 from messo.recipients import count_enrolled
+from messo.recipients.archive import forget_old
+from messo.recipients.carry_out import CarryOut
+from messo.recipients.erase import Eraser
 from messo.settings import Settings
 
 
 def steps() -> list[Step]:
     """Steps with a row per item. A step is queued only where its worker is listed here."""
-    return [process.step(follow_ups=[])]
+    return [process.step(follow_ups=[]), search.step()]
 
 
-def periodics(settings: Settings) -> list[Periodic]:
+def periodics(settings: Settings, secrets: Secrets) -> list[Periodic]:
     """Steps that run once per period, by whichever worker comes first."""
     keep_keys = timedelta(hours=max(24, settings.keep_idempotency_hours))
+    asked = CarryOut(archive.letters, erasers(), secrets, timedelta(days=settings.archive_days))
     return [
         Periodic("operations.seal", timedelta(seconds=10), audit.seal),
         Periodic("recipients.count", timedelta(minutes=5), count_enrolled),
+        Periodic("recipients.data_requests", timedelta(seconds=10), asked.run),
+        Periodic("recipients.forget", timedelta(minutes=1), forget_old),
+        Periodic("login.forget", timedelta(minutes=5), forget_logins(settings)),
         Periodic("messages.forget", timedelta(minutes=1), retention.forget(keep_keys)),
     ]
 
 
+def erasers() -> list[Eraser]:
+    """What rooms above the citizens' own forget, when one is erased."""
+    return [mailbox.erase]
+
+
 @contextlib.asynccontextmanager
-async def start(settings: Settings, database_url: str) -> AsyncIterator[Worker]:
+async def start(settings: Settings, database_url: str, secrets: Secrets) -> AsyncIterator[Worker]:
     """A worker on its own pool; `run` it, set `stopping` to end it."""
     pool = await Pool.open(database_url, settings.worker_tasks + 3, custom_plans=True)
     try:
         async with pool.connection() as conn:
             await migrate.check(conn)
-        yield Worker(pool, pool.buckets, steps(), periodics(settings), settings.worker_batch)
+        yield Worker(
+            pool, pool.buckets, steps(), periodics(settings, secrets), settings.worker_batch
+        )
     finally:
         await pool.close()
 

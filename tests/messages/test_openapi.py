@@ -10,7 +10,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from messo.base.http import Route
 from messo.messages.routes import MessageRoutes
-from messo.operations.reference import Schemas
+from messo.operations.shapes import Schemas
 from tests.conftest import Running
 from tests.world import AUTO, World, message
 

@@ -8,7 +8,8 @@ import pytest
 
 from messo.base.db import Pool
 from messo.recipients.preferences import Activation, Preference, put_activations, put_preferences
-from messo.recipients.profile import Profile, change_mode, create_profiles
+from messo.recipients.profile import Profile, create_profiles
+from messo.recipients.update import change_mode
 from messo.sandbox.fiscal_codes import many
 from tests.conftest import Running
 from tests.world import (

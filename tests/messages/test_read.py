@@ -15,7 +15,8 @@ from messo.base.ids import new_id
 from messo.base.work import Worker
 from messo.messages.routes import MessageRoutes
 from messo.recipients.preferences import Activation, Preference, put_activations, put_preferences
-from messo.recipients.profile import Profile, change_mode, create_profiles
+from messo.recipients.profile import Profile, create_profiles
+from messo.recipients.update import change_mode
 from messo.sandbox.fiscal_codes import many
 from messo.services.permissions import Permission
 from messo.services.services import grant, revoke

@@ -9,12 +9,12 @@ from messo.recipients.preferences import Activation, Preference, put_activations
 from messo.recipients.profile import (
     Mode,
     Profile,
-    change_mode,
     count_enrolled,
     create_profiles,
     enrolled,
     read_profile,
 )
+from messo.recipients.update import change_mode
 from messo.sandbox.fiscal_codes import make, many
 
 CODES = iter(many(200))

@@ -77,6 +77,28 @@ class Secrets:
             ) from None
         return opened.decode()
 
+    def seal(self, content: bytes, about: str) -> bytes:
+        """Bytes, encrypted as `encrypt` does and bound to `about`: length and key id come first."""
+        key_id, key = next(iter(self.keys.items()))
+        name, nonce = key_id.encode(), os.urandom(_NONCE)
+        sealed = AESGCM(key).encrypt(nonce, content, name + b"." + about.encode())
+        return bytes([len(name)]) + name + nonce + sealed
+
+    def unseal(self, sealed: bytes, about: str) -> bytes:
+        """What `seal` was given, under the same `about`. `SecretError` if it cannot be opened."""
+        start = 1 + sealed[0]
+        name = sealed[1:start]
+        key = self.keys.get(name.decode("latin-1"))
+        if key is None:
+            raise SecretError("MESSO_SECRETS no longer lists the key that this was encrypted with")
+        nonce, rest = sealed[start : start + _NONCE], sealed[start + _NONCE :]
+        try:
+            return AESGCM(key).decrypt(nonce, rest, name + b"." + about.encode())
+        except InvalidTag:
+            raise SecretError(
+                "this was encrypted with another key, or about another thing"
+            ) from None
+
     def keyed_hash(self, text: str) -> str:
         """16 hex digits that stand for a person where the person must not appear."""
         return self.keyed_digest(text)[:8].hex()

@@ -6,7 +6,7 @@ a function that takes a `Request` and returns an `Answer`.
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -63,6 +63,16 @@ class Answer:
         self.headers = list(headers)
 
 
+class StreamedAnswer(Answer):
+    """An answer too large for memory: its body comes in pieces, in chunks of no announced length."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self, status: int, pieces: AsyncIterator[bytes], headers: Headers) -> None:
+        super().__init__(status, b"", headers)
+        self.pieces = pieces
+
+
 class Problem(Exception):  # noqa: N818  RFC 9457 calls it a problem
     """A refusal: `title` is stable and may be compared, `detail` is for the person who reads it."""
 
@@ -73,6 +83,7 @@ class Problem(Exception):  # noqa: N818  RFC 9457 calls it a problem
         detail: str,
         *,
         field: str | None = None,
+        type_uri: str | None = None,
         headers: Headers = (),
     ) -> None:
         super().__init__(title)
@@ -80,6 +91,7 @@ class Problem(Exception):  # noqa: N818  RFC 9457 calls it a problem
         self.title = title
         self.detail = detail
         self.field = field
+        self.type_uri = type_uri
         self.headers = headers
 
     def answer(self) -> Answer:
@@ -90,6 +102,8 @@ class Problem(Exception):  # noqa: N818  RFC 9457 calls it a problem
         }
         if self.field is not None:
             document["field"] = self.field
+        if self.type_uri is not None:
+            document["type"] = self.type_uri
         return Answer(self.status, msgspec.json.encode(document), [PROBLEM, *self.headers])
 
 
@@ -242,7 +256,8 @@ class Parameter:
 class Route:
     """One operation of the API: where it is, what runs, and what the reference says of it.
 
-    `answers` maps a status to the type of the body and what it means.
+    `answers` maps a status to the type of the body and what it means. `public`: nobody needs to
+    say who they are.
     """
 
     method: str
@@ -254,6 +269,7 @@ class Route:
     body: Any = None
     answers: Mapping[int, tuple[Any, str]] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
+    public: bool = False
 
 
 class Router:
@@ -328,11 +344,15 @@ class Endpoint:
         headers = [
             *answer.headers,
             *request.answer_headers,
-            (b"content-length", b"%d" % len(answer.body)),
             (b"x-request-id", request.id.encode()),
             *SECURITY,
         ]
+        if not isinstance(answer, StreamedAnswer):
+            headers.append((b"content-length", b"%d" % len(answer.body)))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        if isinstance(answer, StreamedAnswer):
+            async for piece in answer.pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": answer.body})
 
 

@@ -6,14 +6,24 @@ from typing import Any
 import msgspec
 
 from messo.base.http import Parameter, Route
+from messo.base.wire import GatewayError
 
 _REF = "#/components/schemas/{name}"
 
+KEY = {"type": "apiKey", "in": "header", "name": "Ocp-Apim-Subscription-Key"}
+BEARER = {"type": "http", "scheme": "bearer"}
+
 
 def document(
-    routes: Sequence[Route], *, title: str, version: str, about: str, server: str
+    routes: Sequence[Route],
+    *,
+    title: str,
+    version: str,
+    about: str,
+    server: str,
+    scheme: dict[str, str] = KEY,
 ) -> dict[str, Any]:
-    """The whole document, ready to be encoded as JSON."""
+    """The whole document, ready to be encoded as JSON. `scheme`: how a caller says who it is."""
     types = _types(routes)
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     by_type = {id(kind): _portable(schema) for kind, schema in zip(types, schemas, strict=True)}
@@ -28,9 +38,7 @@ def document(
         "paths": paths,
         "components": {
             "schemas": _portable(components),
-            "securitySchemes": {
-                "key": {"type": "apiKey", "in": "header", "name": "Ocp-Apim-Subscription-Key"}
-            },
+            "securitySchemes": {"key": scheme},
         },
     }
 
@@ -56,6 +64,8 @@ def _operation(route: Route, by_type: dict[int, Any]) -> dict[str, Any]:
             for status, (kind, about) in route.answers.items()
         },
     }
+    if route.public:
+        operation["security"] = []
     if route.body is not None:
         schema = by_type[id(route.body)]
         operation["requestBody"] = {
@@ -78,7 +88,7 @@ def _parameter(parameter: Parameter, by_type: dict[int, Any]) -> dict[str, Any]:
 def _response(status: int, kind: Any, about: str, by_type: dict[int, Any]) -> dict[str, Any]:  # noqa: ANN401
     response: dict[str, Any] = {"description": about}
     if kind is not None:
-        problem = status >= 400 and status not in {401, 429}  # noqa: PLR2004  gateway-shaped
+        problem = status >= 400 and kind is not GatewayError  # noqa: PLR2004
         media = "application/problem+json" if problem else "application/json"
         response["content"] = {media: {"schema": by_type[id(kind)]}}
     return response

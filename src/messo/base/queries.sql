@@ -1,8 +1,10 @@
 -- name: queue_items
 -- In the caller's transaction, so that a fact and its follow-up work exist together or not at all.
+-- The same item at the same moment is the same work.
 INSERT INTO work.item (bucket, step, due_at, reference, lane)
 SELECT :bucket::smallint, :step::text, :due::timestamptz, u.reference, u.lane
-FROM unnest(:references::text[], :lanes::smallint[]) AS u (reference, lane);
+FROM unnest(:references::text[], :lanes::smallint[]) AS u (reference, lane)
+ON CONFLICT DO NOTHING;
 
 -- name: claim_items
 -- Most in order of age, a share from one lane whose turn it is: a sender with a few messages does not

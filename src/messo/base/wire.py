@@ -26,6 +26,7 @@ class ProblemDocument(Struct):
     status: int
     detail: str
     field: str | UnsetType = UNSET
+    type: str | UnsetType = UNSET
 
 
 class GatewayError(Struct):

@@ -143,6 +143,42 @@ def service_create(
     console.print(f"secondary key  {pair['secondary']}")
 
 
+@service.command("describe")
+def service_describe(
+    service_id: ServiceId,
+    *,
+    description: Annotated[str | None, typer.Option(help="What it is for, in markdown.")] = None,
+    email: Annotated[str | None, typer.Option(help="E-mail address for citizens.")] = None,
+    pec: Annotated[str | None, typer.Option(help="Certified e-mail address.")] = None,
+    phone: Annotated[str | None, typer.Option(help="Telephone number.")] = None,
+    address: Annotated[str | None, typer.Option(help="Where to go, on one line.")] = None,
+    web: Annotated[str | None, typer.Option(help="Its page.")] = None,
+    support: Annotated[str | None, typer.Option(help="Where to ask for help.")] = None,
+    privacy: Annotated[str | None, typer.Option(help="Its privacy notice.")] = None,
+    tos: Annotated[str | None, typer.Option(help="Its terms of service.")] = None,
+    scope: Annotated[str | None, typer.Option(help="NATIONAL or LOCAL.")] = None,
+) -> None:
+    """Say what a service is for and how to reach it. What is not given stays; "" takes it away."""
+    from messo.services.services import describe_service
+
+    given = {
+        "email": email,
+        "pec": pec,
+        "phone": phone,
+        "address": address,
+        "web_url": web,
+        "support_url": support,
+        "privacy_url": privacy,
+        "tos_url": tos,
+        "scope": scope,
+    }
+    metadata = {name: value for name, value in given.items() if value is not None}
+    if description is None and not metadata:
+        raise StoppedError("say what to change: --description, --email, --phone …")
+    in_transaction(lambda conn: describe_service(conn, actor(), service_id, description, metadata))
+    console.print("Done.")
+
+
 @service.command("list")
 def service_list(
     institution_id: Annotated[str | None, typer.Argument(help="Only this institution's.")] = None,

@@ -26,6 +26,7 @@ def citizen_create(
     """Enrol a citizen with an open inbox. Usually they do so themselves."""
     from messo.messages.checks import path_fiscal_code
     from messo.operations import record
+    from messo.recipients.feed import enter_profile
     from messo.recipients.profile import Profile, create_profiles
 
     if mode not in {"AUTO", "MANUAL"}:
@@ -42,6 +43,7 @@ def citizen_create(
     async def run(conn: Connection) -> int:
         created = await create_profiles(conn, [profile])
         if created:
+            await enter_profile(conn, fiscal_code, subscribed=True)
             await record(conn, actor(), "citizen.create", secrets.keyed_hash(fiscal_code))
         return created
 
@@ -59,6 +61,45 @@ def citizen_show(fiscal_code: str) -> None:
         raise StoppedError("nobody is enrolled with this fiscal code")
     for name, value in vars(found).items():
         console.print(f"{name:<32} {value}")
+
+
+@citizen.command("erase")
+def citizen_erase(
+    fiscal_code: str,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Erase everything about a citizen, at once and for good."""
+    from messo.messages.checks import path_fiscal_code
+    from messo.recipients.erase import erase_now
+    from messo.worker import erasers
+
+    code = path_fiscal_code(fiscal_code)
+    secrets = read_secrets(Settings.read())
+    if not yes:
+        typer.confirm(
+            "Erase profile, messages, preferences and history of this citizen for good?", abort=True
+        )
+    in_transaction(lambda conn: erase_now(conn, code, erasers(), secrets, actor()))
+    console.print("Erased. A worker sweeps up what was under way in five minutes.")
+
+
+@citizen.command("requests")
+def citizen_requests(limit: int = 50) -> None:
+    """What citizens asked to be done with their data, and what failed (as keyed hashes)."""
+    from messo.recipients.data_requests import count_requests, failed_requests
+
+    secrets = read_secrets(Settings.read())
+    table = Table("Choice", "Status", "Requests", "Longest unchanged since", box=None)
+    for row in in_transaction(count_requests):
+        since = f"{row['oldest']:%Y-%m-%d %H:%M}"
+        table.add_row(row["choice"], row["status"], str(row["requests"]), since)
+    console.print(table)
+    for failed in in_transaction(lambda conn: failed_requests(conn, secrets, limit)):
+        console.print(
+            f"failed: {failed['choice']} of citizen {failed['citizen']} "
+            f"after {failed['attempts']} attempts, {failed['updated_at']:%Y-%m-%d %H:%M} UTC"
+        )
 
 
 @operator.command("add")
@@ -152,3 +193,23 @@ def guard_allow(
 
     until = in_transaction(run)
     console.print(f"Allowed until {until:%Y-%m-%d %H:%M} UTC; in force within a second.")
+
+
+@guard.command("reports")
+def guard_reports() -> None:
+    """Services whose messages were reported as not meant for their recipients, in 30 days."""
+    from messo.messages.reports import reported_services
+
+    share = Settings.read().guard_reports_share
+    table = Table("Service", "Name", "Institution", "Reports", "Received", "Share", "", box=None)
+    for one in in_transaction(reported_services):
+        table.add_row(
+            one.service_id,
+            one.service_name,
+            one.institution_name,
+            str(one.reports),
+            str(one.received),
+            f"{one.share:.1%}",
+            "[red]look into it[/red]" if one.share > share else "",
+        )
+    console.print(table)

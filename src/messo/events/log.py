@@ -17,7 +17,7 @@ async def append(
     service_ids: Sequence[str],
     at: datetime,
 ) -> None:
-    """Log one fact per message. `kinds`: accepted, processed, rejected, failed."""
+    """Log one fact per message. `kinds`: accepted, processed, rejected, failed, read, reported."""
     await conn.run(
         queries.append_events,
         bucket=bucket,
@@ -31,3 +31,8 @@ async def append(
 async def of_message(conn: Connection, bucket: int, message_id: str) -> Sequence[Row]:
     """`kind`, `about`, `at` of one message's facts, oldest first."""
     return await conn.rows(queries.events_of_message, bucket=bucket, message_id=message_id)
+
+
+async def forget(conn: Connection, bucket: int, message_ids: Sequence[str]) -> None:
+    """Remove all facts of these messages: their recipient is erased."""
+    await conn.run(queries.forget_events, bucket=bucket, message_ids=message_ids)

@@ -11,3 +11,8 @@ ON CONFLICT DO NOTHING;
 SELECT e.kind, e.about, e.at FROM events.log AS e
 WHERE e.bucket = :bucket AND e.message_id = :message_id
 ORDER BY e.at, e.kind;
+
+-- name: forget_events
+-- Part of erasing a citizen: nothing of these messages is left.
+DELETE FROM events.log AS e
+WHERE e.bucket = :bucket AND e.message_id = ANY(:message_ids::text[]);

@@ -1,30 +1,60 @@
 """Login by OpenID Connect, and the sessions it opens, in browsers and in client applications.
 
 Owns: login.session, login.code. Others may call what is listed here.
+
+Pages use `LoginFlow` (begin, finish, mint_code, logout_url), `Web` (cookies, open_session, the
+token of forms) and the functions about sessions. API routes of other rooms authenticate with
+`BearerAuthenticate`.
 """
 
+from messo.login.bearer import BearerAuthenticate
+from messo.login.clients import ClientTarget
+from messo.login.flow import Finished, LoginFlow
+from messo.login.provider import Provider, issuer
+from messo.login.refusal import LoginError
+from messo.login.routes import LoginRoutes
 from messo.login.sessions import (
     Identity,
     Limits,
     Session,
+    client_limits,
     close_all_sessions,
     close_session,
+    close_token,
     erase,
     find_session,
+    forget,
     forget_expired,
     list_sessions,
     open_session,
+    put_sessions,
+    web_limits,
 )
+from messo.login.web import Web
 
 __all__ = [
+    "BearerAuthenticate",
+    "ClientTarget",
+    "Finished",
     "Identity",
     "Limits",
+    "LoginError",
+    "LoginFlow",
+    "LoginRoutes",
+    "Provider",
     "Session",
+    "Web",
+    "client_limits",
     "close_all_sessions",
     "close_session",
+    "close_token",
     "erase",
     "find_session",
+    "forget",
     "forget_expired",
+    "issuer",
     "list_sessions",
     "open_session",
+    "put_sessions",
+    "web_limits",
 ]

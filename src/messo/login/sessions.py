@@ -1,5 +1,6 @@
 """Sessions: a random token at the citizen's side, its SHA-256 and who it stands for at ours."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -9,6 +10,7 @@ from messo.base.crypto import key_digest, new_api_key
 from messo.base.db import Connection, Row
 from messo.base.ids import new_id
 from messo.base.sql import Queries
+from messo.settings import Settings
 
 queries = Queries("messo.login")
 
@@ -54,18 +56,24 @@ class Limits:
     absolute: timedelta
 
 
+def web_limits(settings: Settings) -> Limits:
+    """Of a browser's session."""
+    return Limits(
+        timedelta(minutes=settings.session_idle_minutes), timedelta(hours=settings.session_hours)
+    )
+
+
+def client_limits(settings: Settings) -> Limits:
+    """Of a client application's session, which may rest as long as it lives."""
+    life = timedelta(days=settings.client_session_days)
+    return Limits(life, life)
+
+
 async def open_session(
     conn: Connection, identity: Identity, kind: Kind, client: str, limits: Limits
 ) -> str:
     """Open a session; its token, which is nowhere else."""
     token = new_api_key()
-    await _put_session(conn, token, identity, kind, client, limits)
-    return token
-
-
-async def _put_session(
-    conn: Connection, token: str, identity: Identity, kind: Kind, client: str, limits: Limits
-) -> None:
     digest, now = key_digest(token), clock.now()
     await conn.run(
         queries.open_session,
@@ -83,14 +91,54 @@ async def _put_session(
         now=now,
         expires_at=now + limits.absolute,
     )
+    return token
 
 
-async def find_session(conn: Connection, token: str, limits: Limits) -> Session | None:
-    """The open session of a token, marked as used now; None if unknown, expired or idle too long."""
+async def put_sessions(
+    conn: Connection, tokens: Mapping[str, Identity], client: str, limits: Limits
+) -> None:
+    """Sessions of client applications under tokens that are known beforehand: the sandbox's.
+
+    Those that are there begin anew.
+    """
+    digests, people, now = (
+        [key_digest(token) for token in tokens],
+        list(tokens.values()),
+        clock.now(),
+    )
+    await conn.run(
+        queries.put_sessions,
+        buckets=[conn.bucket(digest.hex()) for digest in digests],
+        digests=digests,
+        ids=[new_id() for _ in digests],
+        fiscal_codes=[one.fiscal_code for one in people],
+        names=[one.name for one in people],
+        family_names=[one.family_name for one in people],
+        dates_of_birth=[one.date_of_birth for one in people],
+        emails=[one.email for one in people],
+        levels=[one.level for one in people],
+        client=client,
+        now=now,
+        expires_at=now + limits.absolute,
+    )
+
+
+async def find_session(
+    conn: Connection, token: str, limits: Limits, kind: Kind = "web"
+) -> Session | None:
+    """The open session of a token, marked as used now.
+
+    None if the token is unknown, of the other kind, expired or idle too long.
+    """
     digest, now = key_digest(token), clock.now()
     bucket = conn.bucket(digest.hex())
     row = await conn.row(
-        queries.find_session, bucket=bucket, digest=digest, now=now, idle_since=now - limits.idle
+        queries.find_session,
+        bucket=bucket,
+        digest=digest,
+        kind=kind,
+        now=now,
+        idle_since=now - limits.idle,
     )
     if row is None:
         return None
@@ -100,7 +148,7 @@ async def find_session(conn: Connection, token: str, limits: Limits) -> Session 
 
 
 async def list_sessions(conn: Connection, fiscal_code: str, limits: Limits) -> list[Session]:
-    """A citizen's open sessions, the one used last first."""
+    """A citizen's open sessions of both kinds, the one used last first. `limits`: of browsers."""
     now = clock.now()
     rows = await conn.rows(
         queries.list_sessions,
@@ -123,6 +171,12 @@ async def close_session(conn: Connection, fiscal_code: str, session_id: str) -> 
     return closed > 0
 
 
+async def close_token(conn: Connection, token: str) -> None:
+    """Close the session of a token, if there is one."""
+    digest = key_digest(token)
+    await conn.run(queries.close_token, bucket=conn.bucket(digest.hex()), digest=digest)
+
+
 async def close_all_sessions(conn: Connection, fiscal_code: str) -> int:
     """Log a citizen out everywhere; how many sessions there were."""
     return await conn.run(
@@ -139,7 +193,7 @@ _FORGET_AT_ONCE = 5000
 
 
 async def forget_expired(conn: Connection, limits: Limits) -> bool:
-    """The periodic step: delete what nobody can use any more; True if more may be left."""
+    """Delete what nobody can use any more; True if more may be left. `limits`: of browsers."""
     now, more = clock.now(), False
     for bucket in range(conn.buckets):
         sessions = await conn.run(
@@ -152,6 +206,16 @@ async def forget_expired(conn: Connection, limits: Limits) -> bool:
         codes = await conn.run(queries.forget_codes, bucket=bucket, now=now, limit=_FORGET_AT_ONCE)
         more = more or _FORGET_AT_ONCE in {sessions, codes}
     return more
+
+
+def forget(settings: Settings) -> Callable[[Connection], Awaitable[bool]]:
+    """The periodic step of this room."""
+    limits = web_limits(settings)
+
+    async def run(conn: Connection) -> bool:
+        return await forget_expired(conn, limits)
+
+    return run
 
 
 def _session(row: Row) -> Session:

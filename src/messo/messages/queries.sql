@@ -257,3 +257,257 @@ USING (
 ) AS old
 WHERE g.bucket = :bucket AND g.institution_id = old.institution_id
   AND g.fingerprint = old.fingerprint AND g.recipient = old.recipient;
+
+-- name: page_of_messages
+-- A citizen's messages, newest first: the ids of one page. What narrows the list is looked up for
+-- each message in turn until the page is full, and only where it is asked for.
+SELECT m.id
+FROM messages.message AS m
+WHERE m.bucket = :bucket AND m.fiscal_code = :fiscal_code AND m.status = 'PROCESSED'
+  AND m.id < :before AND m.id > :after
+  AND (:archived::boolean IS NULL OR m.is_archived = :archived)
+  AND (NOT :unread::boolean OR m.read_at IS NULL)
+  AND (:service_id::text IS NULL OR m.service_id = :service_id)
+  AND (:kind::text IS NULL OR EXISTS (
+      SELECT FROM messages.content AS c
+      WHERE c.bucket = :bucket AND c.id = m.id AND CASE :kind
+          WHEN 'payment' THEN c.parts ? 'payment_data'
+          WHEN 'due_date' THEN c.parts ? 'due_date'
+          WHEN 'attachments' THEN c.parts #>> '{third_party_data,has_attachments}' = 'true'
+      END
+  ))
+  AND (:query::text IS NULL OR EXISTS (
+      SELECT FROM messages.words AS w
+      WHERE w.bucket = :bucket AND w.fiscal_code = :fiscal_code AND w.id = m.id
+        AND w.words @@ (SELECT :query::text::tsquery)
+  ))
+ORDER BY m.id DESC
+LIMIT :limit;
+
+-- name: page_upwards
+-- The same, oldest first: what lies next to a cursor on its newer side.
+SELECT m.id
+FROM messages.message AS m
+WHERE m.bucket = :bucket AND m.fiscal_code = :fiscal_code AND m.status = 'PROCESSED'
+  AND m.id < :before AND m.id > :after
+  AND (:archived::boolean IS NULL OR m.is_archived = :archived)
+  AND (NOT :unread::boolean OR m.read_at IS NULL)
+  AND (:service_id::text IS NULL OR m.service_id = :service_id)
+  AND (:kind::text IS NULL OR EXISTS (
+      SELECT FROM messages.content AS c
+      WHERE c.bucket = :bucket AND c.id = m.id AND CASE :kind
+          WHEN 'payment' THEN c.parts ? 'payment_data'
+          WHEN 'due_date' THEN c.parts ? 'due_date'
+          WHEN 'attachments' THEN c.parts #>> '{third_party_data,has_attachments}' = 'true'
+      END
+  ))
+  AND (:query::text IS NULL OR EXISTS (
+      SELECT FROM messages.words AS w
+      WHERE w.bucket = :bucket AND w.fiscal_code = :fiscal_code AND w.id = m.id
+        AND w.words @@ (SELECT :query::text::tsquery)
+  ))
+ORDER BY m.id
+LIMIT :limit;
+
+-- name: read_for_citizen
+-- All that the citizen may know of these messages of theirs. What a joined table lacks is missing
+-- from the answer, never the message; of the body only what is asked for is unpacked.
+-- reads: content.configuration, services.service, services.institution
+SELECT
+    m.id, m.fiscal_code, m.service_id, m.subject, m.created_at, m.time_to_live, m.read_at,
+    m.is_archived, m.feature_level_type, m.require_secure_channels, o.reported_at,
+    coalesce(s.service_name, v.name) AS service_name,
+    coalesce(s.organization_name, i.name) AS organization_name,
+    coalesce(s.organization_fiscal_code, i.fiscal_code) AS organization_fiscal_code,
+    coalesce(s.department_name, v.department) AS department_name,
+    CASE WHEN :whole::boolean THEN c.markdown END AS markdown,
+    c.parts, r.has_precondition
+FROM messages.message AS m
+LEFT JOIN messages.sender AS s ON s.id = m.sender_id
+LEFT JOIN messages.content AS c ON c.bucket = :bucket AND c.id = m.id
+LEFT JOIN messages.report AS o ON o.bucket = :bucket AND o.message_id = m.id
+LEFT JOIN services.service AS v ON v.id = m.service_id
+LEFT JOIN services.institution AS i ON i.id = v.institution_id
+LEFT JOIN content.configuration AS r
+    ON r.id = upper(c.parts #>> '{third_party_data,configuration_id}')
+WHERE m.bucket = :bucket AND m.fiscal_code = :fiscal_code AND m.status = 'PROCESSED'
+  AND m.id = ANY(:ids::text[]);
+
+-- name: mark_messages
+-- One atomic write: a flag that is not named stays, and whoever reads first is the one who read.
+-- Locked in one order, so that two devices never wait for each other in a circle. `shared`: whether
+-- the citizen lets the sender know.
+-- reads: recipients.profile, recipients.preference
+WITH own AS MATERIALIZED (
+    SELECT m.id, messages.read_shared(p.mode, f.access_read_message_status) AS shared
+    FROM messages.message AS m
+    LEFT JOIN recipients.profile AS p
+        ON p.bucket = :bucket AND p.fiscal_code = :fiscal_code
+    LEFT JOIN recipients.preference AS f
+        ON f.bucket = :bucket AND f.fiscal_code = :fiscal_code
+        AND f.service_id = m.service_id AND f.settings_version = p.settings_version
+    WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[]) AND m.fiscal_code = :fiscal_code
+      AND m.status = 'PROCESSED'
+    ORDER BY m.id
+    FOR UPDATE OF m
+)
+UPDATE messages.message AS m SET
+    read_at = CASE WHEN :read::boolean THEN coalesce(m.read_at, :now) ELSE m.read_at END,
+    is_archived = coalesce(:archived::boolean, m.is_archived)
+FROM own
+WHERE m.bucket = :bucket AND m.id = own.id
+RETURNING
+    m.id, m.service_id, m.is_archived, m.read_at IS NOT NULL AS is_read, own.shared,
+    :read AND m.read_at = :now AS just_read;
+
+-- name: count_unread
+-- For a badge: more than a hundred need no exact number.
+SELECT count(*) FROM (
+    SELECT 1 FROM messages.message AS m
+    WHERE m.bucket = :bucket AND m.fiscal_code = :fiscal_code AND m.status = 'PROCESSED'
+      AND m.read_at IS NULL AND NOT m.is_archived
+    LIMIT 100
+) AS counted;
+
+-- name: report_message
+-- Only one's own message, and once: the first time stays.
+INSERT INTO messages.report (bucket, message_id, service_id, reported_at)
+SELECT m.bucket, m.id, m.service_id, :now
+FROM messages.message AS m
+WHERE m.bucket = :bucket AND m.id = :id AND m.fiscal_code = :fiscal_code
+  AND m.status = 'PROCESSED'
+ON CONFLICT DO NOTHING
+RETURNING service_id;
+
+-- name: senders_of
+-- Who wrote to this citizen, each under the name of its newest message.
+SELECT d.service_id, d.service_name, d.organization_name
+FROM (
+    SELECT DISTINCT ON (m.service_id) m.service_id, s.service_name, s.organization_name
+    FROM messages.message AS m
+    INNER JOIN messages.sender AS s ON s.id = m.sender_id
+    WHERE m.bucket = :bucket AND m.fiscal_code = :fiscal_code AND m.status = 'PROCESSED'
+    ORDER BY m.service_id, m.id DESC
+) AS d
+ORDER BY d.organization_name, d.service_name, d.service_id
+LIMIT 200;
+
+-- name: lock_messages_of
+-- Before erasing: whatever decides or reads one of them now is waited for.
+SELECT m.id, m.service_id FROM messages.message AS m
+WHERE m.bucket = :bucket AND m.fiscal_code = :fiscal_code AND m.created_at < :before
+ORDER BY m.id
+FOR UPDATE;
+
+-- name: erase_messages
+-- Part of erasing a citizen.
+DELETE FROM messages.message AS m WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[]);
+
+-- name: erase_words
+-- Part of erasing a citizen.
+DELETE FROM messages.words AS w
+WHERE w.bucket = :bucket AND w.fiscal_code = :fiscal_code AND w.id = ANY(:ids::text[]);
+
+-- name: erase_reports
+-- Part of erasing a citizen.
+DELETE FROM messages.report AS o WHERE o.bucket = :bucket AND o.message_id = ANY(:ids::text[]);
+
+-- name: erase_idempotency_keys
+-- Part of erasing a citizen. By the services that wrote: the key of this table begins with them.
+DELETE FROM messages.idempotency AS k
+WHERE k.bucket = :bucket AND k.service_id = ANY(:service_ids::text[])
+  AND k.fiscal_code = :fiscal_code AND k.created_at < :before;
+
+-- name: make_query
+-- Both languages' stems, and the last word as the beginning of one. Text, to be passed on.
+SELECT (
+    websearch_to_tsquery('italian', :words) || websearch_to_tsquery('english', :words)
+    || CASE
+        WHEN :start::text = '' THEN ''::tsquery
+        ELSE (
+            websearch_to_tsquery('italian', :head) || websearch_to_tsquery('english', :head)
+        ) && to_tsquery('simple', :start || ':*')
+    END
+)::text;
+
+-- name: index_messages
+-- Messages that nobody has looked for yet, each citizen's newest first. Front matter is for
+-- machines. Two that index at once: whoever comes second leaves it as it is. What is missing is a
+-- difference of two sets: an anti-join was planned as a merge on the citizen alone, each message
+-- against all others.
+WITH missing AS MATERIALIZED (
+    SELECT m.fiscal_code, m.id FROM messages.message AS m
+    WHERE m.bucket = :bucket AND m.fiscal_code = ANY(:fiscal_codes::text[])
+      AND m.status = 'PROCESSED'
+    EXCEPT
+    SELECT w.fiscal_code, w.id FROM messages.words AS w
+    WHERE w.bucket = :bucket AND w.fiscal_code = ANY(:fiscal_codes::text[])
+    ORDER BY fiscal_code, id DESC
+    LIMIT :limit
+)
+INSERT INTO messages.words (bucket, fiscal_code, id, words)
+SELECT
+    :bucket, n.fiscal_code, n.id,
+    to_tsvector('italian', n.body) || to_tsvector('english', n.body)
+FROM (
+    SELECT
+        missing.fiscal_code, missing.id,
+        concat_ws(
+            E'\n', s.organization_name, s.service_name, s.department_name, m.subject,
+            regexp_replace(
+                c.markdown,
+                '^\ufeff?---[ \t]*?\r?\n(?=\s*(?:---|#|["'']?[\w-]+["'']?[ \t]*:(?:\s|$)))'
+                '(?:.*?\n)??---[ \t]*?(?:\r?\n|$)',
+                ''
+            )
+        ) AS body
+    FROM missing
+    INNER JOIN messages.message AS m ON m.bucket = :bucket AND m.id = missing.id
+    LEFT JOIN messages.sender AS s ON s.id = m.sender_id
+    LEFT JOIN messages.content AS c ON c.bucket = :bucket AND c.id = missing.id
+    ORDER BY missing.fiscal_code, missing.id DESC
+) AS n
+ON CONFLICT DO NOTHING;
+
+-- name: still_to_index
+-- Which of these citizens have messages that were not reached.
+SELECT DISTINCT n.fiscal_code FROM (
+    SELECT m.fiscal_code, m.id FROM messages.message AS m
+    WHERE m.bucket = :bucket AND m.fiscal_code = ANY(:fiscal_codes::text[])
+      AND m.status = 'PROCESSED'
+    EXCEPT
+    SELECT w.fiscal_code, w.id FROM messages.words AS w
+    WHERE w.bucket = :bucket AND w.fiscal_code = ANY(:fiscal_codes::text[])
+) AS n;
+
+-- name: reports_of_service
+-- For the service itself. Over all buckets: for people, and at most a hundred.
+SELECT o.message_id AS id, o.reported_at
+FROM messages.report AS o
+WHERE o.bucket = ANY(:buckets::smallint[]) AND o.service_id = :service_id
+ORDER BY o.reported_at DESC, o.message_id DESC
+LIMIT 100;
+
+-- name: reported_services
+-- For operators, now and then: one pass over the messages, whatever the number of services.
+-- reads: services.service, services.institution
+WITH reported AS (
+    SELECT o.service_id, count(*) AS reports
+    FROM messages.report AS o
+    WHERE o.bucket = ANY(:buckets::smallint[]) AND o.reported_at > :since
+    GROUP BY o.service_id
+), received AS (
+    SELECT m.service_id, count(*) AS messages
+    FROM messages.message AS m
+    WHERE m.bucket = ANY(:buckets::smallint[]) AND m.status = 'PROCESSED'
+      AND m.decided_at > :since
+      AND m.service_id IN (SELECT reported.service_id FROM reported)
+    GROUP BY m.service_id
+)
+SELECT
+    reported.service_id, s.name AS service_name, i.name AS institution_name, reported.reports,
+    coalesce(received.messages, 0) AS received
+FROM reported
+LEFT JOIN received ON received.service_id = reported.service_id
+LEFT JOIN services.service AS s ON s.id = reported.service_id
+LEFT JOIN services.institution AS i ON i.id = s.institution_id;

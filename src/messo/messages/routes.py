@@ -13,6 +13,7 @@ from messo.content import Configurations
 from messo.messages import checks, gates, wire
 from messo.messages.guard import Guard
 from messo.messages.reach import ProfileReader
+from messo.messages.reports import reports_of
 from messo.messages.status import (
     MessageReader,
     PaymentLookup,
@@ -112,6 +113,11 @@ class MessageRoutes:
             )
         async with self.pool.connection() as conn:
             return _json(await find_by_reference(conn, sender, reference))
+
+    async def reports(self, request: Request) -> Answer:
+        sender = await self.authenticate.sender(request, Permission.MESSAGE_READ)
+        async with self.pool.connection() as conn:
+            return _json(await reports_of(conn, sender))
 
     def routes(self) -> list[Route]:
         """All of them, as served and as documented."""
@@ -256,6 +262,17 @@ class MessageRoutes:
                         "reference", "query", "What you sent as X-Messo-Reference.", required=True
                     ),
                 ),
+            ),
+            Route(
+                "GET",
+                "/messo/v1/reports",
+                "reportedMessages",
+                self.reports,
+                "Messages that their recipients say were not meant for them",
+                "Of your service, the newest report first, at most 100. Somebody may have moved, "
+                "or a fiscal code may be another's: check before you write there again.",
+                None,
+                {200: (wire.ReportedMessages, "What was reported; maybe nothing."), **refusals},
             ),
         ]
 

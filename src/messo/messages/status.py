@@ -103,14 +103,16 @@ async def message_life(conn: Connection, sender: Sender, message_id: str) -> wir
         )
     if row is None:
         raise Problem(404, "Message not found", "This service has sent no message with this id.")
+    happened = await events.of_message(conn, row["bucket"], row["id"])
+    if any(event["kind"] == "read" for event in happened) and not await _may_see_reading(
+        conn, sender, row
+    ):
+        happened = [event for event in happened if event["kind"] != "read"]
     life = wire.MessageLife(
         id=row["id"],
         status=row["status"],
         created_at=clock.to_wire(row["created_at"]),
-        events=[
-            wire.LifeEvent(event["kind"], clock.to_wire(event["at"]))
-            for event in await events.of_message(conn, row["bucket"], row["id"])
-        ],
+        events=[wire.LifeEvent(event["kind"], clock.to_wire(event["at"])) for event in happened],
     )
     if row["rejection_reason"] is not None:
         life.rejection_reason = row["rejection_reason"]
@@ -119,6 +121,14 @@ async def message_life(conn: Connection, sender: Sender, message_id: str) -> wir
     if row["reference"] is not None:
         life.reference = row["reference"]
     return life
+
+
+async def _may_see_reading(conn: Connection, sender: Sender, row: Row) -> bool:
+    """As for `read_status`: what the citizen let the sender know once, they may take back."""
+    if Permission.MESSAGE_READ_ADVANCED not in sender.permissions:
+        return False
+    now = await conn.row(queries.read_messages, bucket=row["bucket"], ids=[row["id"]])
+    return now is not None and bool(now["read_shared"])
 
 
 async def find_by_reference(conn: Connection, sender: Sender, reference: str) -> wire.FoundMessages:

@@ -205,6 +205,19 @@ class FoundMessages(Struct):
     items: list[FoundMessage]
 
 
+class ReportedMessage(Struct):
+    """A message of which its recipient says that it was not meant for them."""
+
+    id: str
+    reported_at: Timestamp
+
+
+class ReportedMessages(Struct):
+    """Reported messages of one service, newest report first, at most 100."""
+
+    items: list[ReportedMessage]
+
+
 new_message = msgspec.json.Decoder(NewMessage)
 recipient = msgspec.json.Decoder(Recipient)
 stored_parts = msgspec.json.Decoder(Parts)

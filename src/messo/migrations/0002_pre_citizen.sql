@@ -113,11 +113,13 @@ CREATE TABLE recipients.data_request (
     due_at timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
+    erased_at timestamptz,
     PRIMARY KEY (bucket, fiscal_code, choice)
 );
 CREATE INDEX data_request_due ON recipients.data_request (bucket, due_at)
 WHERE status IN ('PENDING', 'WIP');
 COMMENT ON TABLE recipients.data_request IS 'A citizen''s wish to have their data, or to be erased; carried out once due.';
+COMMENT ON COLUMN recipients.data_request.erased_at IS 'Erased then; what came in from before is swept once due, and then this row goes too.';
 
 CREATE TABLE recipients.archive_part (
     bucket smallint NOT NULL,

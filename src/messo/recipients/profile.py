@@ -7,8 +7,10 @@ from typing import Literal
 import msgspec
 
 from messo.base import clock
-from messo.base.db import Connection
+from messo.base.db import Connection, Row
+from messo.base.http import Problem
 from messo.base.sql import Queries
+from messo.recipients.wire import Language
 
 queries = Queries("messo.recipients")
 
@@ -36,7 +38,7 @@ class Profile:
     is_test_profile: bool = False
     accepted_tos_version: float | None = None
     blocked: dict[str, list[str]] = field(default_factory=dict)
-    preferred_languages: list[str] | None = None
+    preferred_languages: list[Language] | None = None
     last_app_version: str | None = None
     push_notifications_content_type: Literal["FULL", "ANONYMOUS"] | None = None
     reminder_status: Literal["ENABLED", "DISABLED"] | None = None
@@ -44,13 +46,22 @@ class Profile:
 
 async def create_profiles(conn: Connection, profiles: Sequence[Profile]) -> int:
     """Enrol citizens; how many were new. Who is enrolled already is left as they are."""
-    now = clock.now()
-    return await conn.run(
+    created = await conn.run(
         queries.create_profiles,
         buckets=[conn.bucket(profile.fiscal_code) for profile in profiles],
         profiles=msgspec.json.encode(profiles).decode(),
-        now=now,
+        now=clock.now(),
     )
+    owners = [p for p in profiles if p.is_email_validated and p.email]
+    if owners:
+        await conn.run(
+            queries.own_emails,
+            buckets=[conn.bucket((owner.email or "").lower()) for owner in owners],
+            emails=[owner.email for owner in owners],
+            citizen_buckets=[conn.bucket(owner.fiscal_code) for owner in owners],
+            fiscal_codes=[owner.fiscal_code for owner in owners],
+        )
+    return created
 
 
 async def read_profile(conn: Connection, fiscal_code: str) -> Profile | None:
@@ -58,33 +69,37 @@ async def read_profile(conn: Connection, fiscal_code: str) -> Profile | None:
     row = await conn.row(
         queries.read_profile, bucket=conn.bucket(fiscal_code), fiscal_code=fiscal_code
     )
-    if row is None:
-        return None
+    return None if row is None else _profile(row)
+
+
+async def lock_profile(conn: Connection, fiscal_code: str) -> Profile | None:
+    """The same, and nobody else changes it before this transaction ends.
+
+    Whoever changes anything of a citizen takes this lock first: two devices then come one after
+    the other, and never wait for each other in a circle.
+    """
+    row = await conn.row(
+        queries.lock_profile, bucket=conn.bucket(fiscal_code), fiscal_code=fiscal_code
+    )
+    return None if row is None else _profile(row)
+
+
+async def lock_enrolled(conn: Connection, fiscal_code: str) -> Profile:
+    """The same; `Problem` 404 if there is no such profile."""
+    found = await lock_profile(conn, fiscal_code)
+    if found is None:
+        raise not_enrolled()
+    return found
+
+
+def not_enrolled() -> Problem:
+    """What is answered where there is no profile."""
+    return Problem(404, "Not found", "There is no profile for you here. Log in again to have one.")
+
+
+def _profile(row: Row) -> Profile:
     return msgspec.convert(
         {**row, "blocked": msgspec.json.decode(row["blocked"])}, Profile, strict=False
-    )
-
-
-async def change_mode(conn: Connection, fiscal_code: str, mode: Mode) -> int | None:
-    """Change how services are let in; the settings version then in force.
-
-    A change of mode starts a new settings version, so what was chosen per service before is not
-    seen any more. From LEGACY to AUTO what was blocked stays blocked, as preferences of the new
-    version. None if there is no profile, or it would go back to LEGACY.
-    """
-    if mode == "AUTO":
-        await conn.run(
-            queries.keep_what_was_blocked,
-            bucket=conn.bucket(fiscal_code),
-            fiscal_code=fiscal_code,
-            now=clock.now(),
-        )
-    return await conn.value(  # type: ignore[no-any-return]
-        queries.change_mode,
-        bucket=conn.bucket(fiscal_code),
-        fiscal_code=fiscal_code,
-        mode=mode,
-        now=clock.now(),
     )
 
 

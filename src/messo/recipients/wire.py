@@ -17,4 +17,5 @@ FiscalCode = Annotated[
         examples=["AAAAAA00A00A000A"],
     ),
 ]
+EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,63}\Z"
 Language = Literal["it_IT", "en_GB", "es_ES", "de_DE", "fr_FR"]

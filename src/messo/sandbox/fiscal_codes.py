@@ -3,6 +3,8 @@
 Their place code begins with Y, which no municipality and no foreign state has.
 """
 
+from datetime import date
+
 from codicefiscale import codicefiscale
 
 
@@ -19,6 +21,21 @@ def many(count: int) -> list[str]:
         word = letters[i // 676_000 % 26] + letters[i // 26_000 % 26] + letters[i // 1000 % 26]
         codes.append(make(f"TST{word}80A01Y{i % 1000:03d}"))
     return codes
+
+
+_MONTHS = "ABCDEHLMPRST"
+_DIGITS = str.maketrans("LMNPQRSTUV", "0123456789")  # where two people would share a code
+
+
+def birth_date(code: str) -> date | None:
+    """The day of birth that a code tells, of the last hundred years; None if there is no such day."""
+    year = int(code[6:8].translate(_DIGITS))
+    day = int(code[9:11].translate(_DIGITS))
+    century = 2000 if year < 26 else 1900  # noqa: PLR2004
+    try:
+        return date(century + year, _MONTHS.index(code[8]) + 1, day - 40 if day > 40 else day)  # noqa: PLR2004  women
+    except ValueError:
+        return None
 
 
 MAGIC = {

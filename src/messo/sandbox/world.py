@@ -2,6 +2,7 @@
 
 import json
 import os
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from messo.base.db import Connection, Pool
 from messo.base.ids import new_id
 from messo.base.sql import Queries
 from messo.content import configurations
+from messo.login import Identity, client_limits, put_sessions
 from messo.operations import operators
 from messo.recipients import (
     Activation,
@@ -22,7 +24,8 @@ from messo.recipients import (
     put_activations,
     put_preferences,
 )
-from messo.sandbox.fiscal_codes import MAGIC, UNKNOWN, make
+from messo.sandbox.descriptions import described
+from messo.sandbox.fiscal_codes import MAGIC, UNKNOWN, birth_date, make
 from messo.services import keys
 from messo.services.permissions import DEFAULT, Permission
 from messo.services.services import (
@@ -38,6 +41,7 @@ queries = Queries("messo.sandbox")
 
 _ACTOR = "sandbox"
 _OPERATOR = "operator"
+_LEVEL = "https://www.spid.gov.it/SpidL2"
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,14 @@ class _Citizen:
     name: str
     profile: Profile
     about: str
+
+    def identity(self, level: str) -> Identity:
+        """As an identity provider knows them."""
+        given, _, family = self.name.partition(" ")
+        code = self.profile.fiscal_code
+        return Identity(
+            code, given, family or "Sandbox", level, birth_date(code), self.profile.email
+        )
 
 
 def _citizen(name: str, stem: str, about: str, **profile: Any) -> _Citizen:  # noqa: ANN401
@@ -185,8 +197,23 @@ async def build(pool: Pool, secrets: Secrets, settings: Settings) -> dict[str, A
             await _add_institutions(conn, secrets, settings)
             await _add_citizens(conn, settings)
             await operators.add(conn, _ACTOR, _OPERATOR)
+        people = {_token(secrets, c): c.identity(_LEVEL) for c in CITIZENS}
+        await put_sessions(conn, people, "sandbox.json", client_limits(settings))
     async with pool.connection() as conn:
         return await _describe(conn, secrets, settings)
+
+
+def person(fiscal_code: str, level: str) -> Identity:
+    """Whoever has this code, as an identity provider knows them: one of ours, or somebody new."""
+    known = next((c for c in CITIZENS if c.profile.fiscal_code == fiscal_code), None)
+    someone = known or _citizen("Prova Sandbox", fiscal_code, "")
+    return someone.identity(level)
+
+
+def _token(secrets: Secrets, citizen: _Citizen) -> str:
+    """Always the same in one installation, and known to nobody else."""
+    digest = secrets.keyed_digest(f"sandbox.session:{citizen.profile.fiscal_code}")
+    return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def write(world: dict[str, Any], path: Path) -> None:
@@ -224,7 +251,7 @@ async def _add_institutions(conn: Connection, secrets: Secrets, settings: Settin
         await keys.create_pair(conn, secrets, _ACTOR, owner, None)
         for service in institution.services.values():
             created = await create_service(
-                conn, _ACTOR, owner, service, settings.sandbox_fiscal_code
+                conn, _ACTOR, owner, described(service), settings.sandbox_fiscal_code
             )
             await keys.create_pair(conn, secrets, _ACTOR, owner, created)
         if institution.remote:
@@ -288,7 +315,12 @@ async def _describe(conn: Connection, secrets: Secrets, settings: Settings) -> d
         "services": services,
         "manage_key": pairs[first["id"]]["primary"],
         "citizens": [
-            {"fiscal_code": c.profile.fiscal_code, "name": c.name, "about": c.about}
+            {
+                "fiscal_code": c.profile.fiscal_code,
+                "name": c.name,
+                "session_token": _token(secrets, c),
+                "about": c.about,
+            }
             for c in CITIZENS
         ],
         "sandbox_fiscal_code": settings.sandbox_fiscal_code,

@@ -46,11 +46,13 @@ UPDATE services.institution AS i SET suspended_at = :at WHERE i.id = :id;
 -- Selected from the institution, so that an unknown one creates nothing.
 INSERT INTO services.service (
     id, institution_id, name, department, category, state, require_secure_channels,
-    authorized_recipients, authorized_cidrs, max_allowed_payment_amount, created_at
+    authorized_recipients, authorized_cidrs, max_allowed_payment_amount, description, metadata,
+    created_at
 )
 SELECT
     :id, i.id, :name, :department, :category, :state, :require_secure_channels,
-    :authorized_recipients, :authorized_cidrs, :max_allowed_payment_amount, :now
+    :authorized_recipients, :authorized_cidrs, :max_allowed_payment_amount, :description,
+    :metadata::text::jsonb, :now
 FROM services.institution AS i WHERE i.id = :institution_id;
 
 -- name: suspend_service
@@ -96,3 +98,80 @@ WHERE k.slot = :slot
 SELECT k.slot, k.encrypted FROM services.key AS k
 WHERE k.service_id = :owner OR (k.service_id IS NULL AND k.institution_id = :owner)
 ORDER BY k.slot;
+
+-- name: describe_service
+-- What is not named stays; an emptied member goes. The version tells clients that something changed.
+UPDATE services.service AS s SET
+    description = coalesce(:description, s.description),
+    metadata = (s.metadata || :metadata::text::jsonb) - :emptied::text[],
+    version = s.version + 1
+WHERE s.id = :id AND s.state <> 'deleted';
+
+-- name: read_service
+-- For citizens: in any state but deleted, since a message of it may be in front of them.
+SELECT
+    s.id, s.name, s.description, s.department, s.category, s.metadata, s.version,
+    i.name AS institution_name, i.fiscal_code
+FROM services.service AS s
+INNER JOIN services.institution AS i ON i.id = s.institution_id
+WHERE s.id = :id AND s.state <> 'deleted' AND s.suspended_at IS NULL AND i.suspended_at IS NULL;
+
+-- name: search_institutions
+-- Those with something to offer. What begins with the words comes first.
+SELECT i.fiscal_code, i.name
+FROM services.institution AS i
+WHERE i.suspended_at IS NULL AND strpos(lower(i.name), lower(:search)) > 0 AND EXISTS (
+    SELECT FROM services.service AS s
+    WHERE s.institution_id = i.id AND s.state = 'published' AND s.suspended_at IS NULL
+)
+ORDER BY strpos(lower(i.name), lower(:search)), lower(i.name), i.fiscal_code
+OFFSET :offset LIMIT :limit;
+
+-- name: count_institutions
+-- All that `search_institutions` would find.
+SELECT count(*) FROM services.institution AS i
+WHERE i.suspended_at IS NULL AND strpos(lower(i.name), lower(:search)) > 0 AND EXISTS (
+    SELECT FROM services.service AS s
+    WHERE s.institution_id = i.id AND s.state = 'published' AND s.suspended_at IS NULL
+);
+
+-- name: list_published
+-- One institution's services, by name.
+SELECT s.id, s.name, s.version
+FROM services.service AS s
+INNER JOIN services.institution AS i ON i.id = s.institution_id
+WHERE i.fiscal_code = :fiscal_code AND i.suspended_at IS NULL
+  AND s.state = 'published' AND s.suspended_at IS NULL
+ORDER BY lower(s.name), s.id
+OFFSET :offset LIMIT :limit;
+
+-- name: count_published
+-- All that `list_published` would find.
+SELECT count(*) FROM services.service AS s
+INNER JOIN services.institution AS i ON i.id = s.institution_id
+WHERE i.fiscal_code = :fiscal_code AND i.suspended_at IS NULL
+  AND s.state = 'published' AND s.suspended_at IS NULL;
+
+-- name: feature_services
+-- What concerns everybody comes first, then what is new.
+SELECT s.id, s.name, s.version, i.name AS institution_name, i.fiscal_code
+FROM services.service AS s
+INNER JOIN services.institution AS i ON i.id = s.institution_id
+WHERE i.suspended_at IS NULL AND s.state = 'published' AND s.suspended_at IS NULL
+ORDER BY (s.metadata ->> 'scope') IS NOT DISTINCT FROM 'NATIONAL' DESC, s.id DESC
+LIMIT :limit;
+
+-- name: search_services
+-- For people: each word somewhere in the names. A few thousand rows need no index.
+SELECT
+    s.id AS service_id, s.name, s.department, s.category, s.description,
+    i.name AS institution_name, i.fiscal_code
+FROM services.service AS s
+INNER JOIN services.institution AS i ON i.id = s.institution_id
+WHERE i.suspended_at IS NULL AND s.state = 'published' AND s.suspended_at IS NULL
+  AND NOT EXISTS (
+      SELECT FROM unnest(:words::text[]) AS w (word)
+      WHERE strpos(lower(concat_ws(' ', i.name, s.name, s.department)), lower(w.word)) = 0
+  )
+ORDER BY lower(i.name), i.fiscal_code, lower(s.name), s.id
+OFFSET :offset LIMIT :limit;

@@ -4,21 +4,25 @@ Every change is audited and bumps the version that all processes poll, in the sa
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network
+
+import msgspec
 
 from messo.base import clock
 from messo.base.db import Connection, Row
 from messo.base.ids import new_id
 from messo.base.sql import Queries
 from messo.operations import record
+from messo.services import contacts
 from messo.services.permissions import DEFAULT, Permission
 
 queries = Queries("messo.services")
 
 _ORGANIZATION_FISCAL_CODE = re.compile(r"[0-9]{11}")
 MAX_AMOUNT = 9_999_999_999  # euro cents
+_LONGEST_DESCRIPTION = 5000  # characters
 
 
 class NotAcceptedError(Exception):
@@ -37,6 +41,8 @@ class NewService:
     authorized_recipients: tuple[str, ...] = ()
     authorized_cidrs: tuple[str, ...] = ()
     max_allowed_payment_amount: int = 0
+    description: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)  # as in contacts.py
 
 
 async def changed(conn: Connection) -> None:
@@ -125,12 +131,36 @@ async def create_service(
         authorized_recipients=sorted({*new.authorized_recipients, sandbox_fiscal_code}),
         authorized_cidrs=list(new.authorized_cidrs),
         max_allowed_payment_amount=new.max_allowed_payment_amount,
+        description=new.description,
+        metadata=msgspec.json.encode(new.metadata).decode(),
         now=clock.now(),
     )
     _must_write(created, institution)
     await changed(conn)
     await record(conn, actor, "service.create", service, institution=institution)
     return service
+
+
+async def describe_service(
+    conn: Connection,
+    actor: str,
+    service: str,
+    description: str | None,
+    metadata: Mapping[str, str],
+) -> None:
+    """Say what a service is for and how to reach it. What is not given stays; "" takes it away."""
+    _check_description(description or "", {n: v for n, v in metadata.items() if v})
+    written = await conn.run(
+        queries.describe_service,
+        id=service,
+        description=description,
+        metadata=msgspec.json.encode(metadata).decode(),
+        emptied=[name for name, value in metadata.items() if not value],
+    )
+    if not written:
+        raise NotAcceptedError(f"there is no {service}, or it is deleted")
+    told = sorted(metadata) + ([] if description is None else ["description"])
+    await record(conn, actor, "service.describe", service, members=told)
 
 
 async def suspend_service(
@@ -192,6 +222,17 @@ def _check(new: NewService) -> None:
             IPv4Network(cidr, strict=False)
         except ValueError as error:
             raise NotAcceptedError(f"{cidr} is not an IPv4 network: {error}") from None
+    _check_description(new.description, new.metadata)
+
+
+def _check_description(description: str, values: Mapping[str, str]) -> None:
+    if len(description) > _LONGEST_DESCRIPTION or "\x00" in description:
+        raise NotAcceptedError(
+            f"a description is a text of at most {_LONGEST_DESCRIPTION} characters"
+        )
+    for name, value in values.items():
+        if wrong := contacts.refusal(name, value):
+            raise NotAcceptedError(wrong)
 
 
 def _must_write(written: int, what: str) -> None:

@@ -1,0 +1,86 @@
+"""The way in and out: the front page, login, logout."""
+
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from messo.inbox import message_list
+from messo.inbox.forms import short_text
+from messo.inbox.visit import Visit, citizen_page, open_page, redirect
+from messo.login import LoginError, close_session
+
+
+def routes() -> list[Route]:
+    """The front page is the inbox for whoever is logged in."""
+    return [
+        citizen_page("/", "inbox.list", message_list.show, stranger=show_landing),
+        open_page("/login", "login.begin", begin),
+        open_page("/login/callback", "login.finish", finish),
+        citizen_page("/logout", "login.end", end, methods=("POST",), before_welcome=True),
+        open_page("/logged-out", "login.ended", show_ended),
+    ]
+
+
+async def show_landing(visit: Visit) -> Response:
+    """What this is, for whoever comes by."""
+    return visit.page("landing.html", can_log_in=visit.site.flow.is_configured)
+
+
+async def begin(visit: Visit) -> Response:
+    """Off to the identity provider."""
+    return_to = short_text(visit.request.query_params.get("return_to", "/"), 500)
+    try:
+        address, pending = await visit.site.flow.begin(return_to, None)
+    except LoginError as error:
+        return _failed(visit, error)
+    response = RedirectResponse(address, 303, {"Cache-Control": "no-store"})
+    visit.site.web.set_pending(response, pending)
+    return response
+
+
+async def finish(visit: Visit) -> Response:
+    """Back from the identity provider: a session here, or a code for the application that asked."""
+    site, request = visit.site, visit.request
+    try:
+        finished = await site.flow.finish(
+            dict(request.query_params), request.cookies.get(site.web.pending_cookie, "")
+        )
+    except LoginError as error:
+        response = redirect(error.redirect) if error.redirect else _failed(visit, error)
+        site.web.clear_pending(response)
+        return response
+    async with site.pool.transaction() as conn:
+        if finished.client is not None:
+            address = await site.flow.mint_code(conn, finished)
+            response = redirect(address)
+        else:
+            await site.welcome(conn, finished.identity)
+            token = await site.web.open_session(
+                conn,
+                finished.identity,
+                request.headers.get("user-agent", ""),
+                request.cookies.get(site.web.session_cookie),
+            )
+            response = redirect(finished.return_to)
+            site.web.set_session(response, token)
+    site.web.clear_pending(response)
+    return response
+
+
+async def end(visit: Visit) -> Response:
+    """Log out here, then at the provider, which sends the browser back to a page of ours."""
+    assert visit.session is not None  # noqa: S101  citizen_page
+    await close_session(visit.conn, visit.fiscal_code, visit.session.id)
+    response = redirect(await visit.site.flow.logout_url() or "/logged-out")
+    visit.site.web.clear_session(response)
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return response
+
+
+async def show_ended(visit: Visit) -> Response:
+    """Done."""
+    return visit.page("logged_out.html")
+
+
+def _failed(visit: Visit, error: LoginError) -> Response:
+    status = 503 if error.reason in {"provider_down", "not_configured"} else 403
+    return visit.page("login_failed.html", status, why=error.reason)

@@ -1,0 +1,54 @@
+"""Forms as browsers send them, read within bounds."""
+
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+
+from messo.base.http import Problem
+
+_LIMIT = 64 * 1024  # bytes; the largest form is a page of checkboxes
+_FIELDS = 500
+
+
+class Form:
+    """The fields of a form; one may come several times."""
+
+    def __init__(self, fields: dict[str, list[str]]) -> None:
+        self.fields = fields
+
+    def get(self, name: str, default: str = "") -> str:
+        """The last value of a field."""
+        return self.fields.get(name, [default])[-1]
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a field."""
+        return self.fields.get(name, [])
+
+    def ticked(self, name: str) -> bool:
+        """Whether a checkbox was ticked: browsers do not send those that are not."""
+        return name in self.fields
+
+
+async def read_form(request: Request) -> Form:
+    """The form of a POST. `Problem` 400, 413 or 415 if it is not one of ours."""
+    media = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media != "application/x-www-form-urlencoded":
+        raise Problem(415, "Unsupported media type", "A form of this site is expected.")
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > _LIMIT:
+            raise Problem(413, "Payload too large", "This form is too large.")
+    try:
+        text = body.decode("ascii")
+        fields = parse_qs(text, keep_blank_values=True, max_num_fields=_FIELDS, errors="strict")
+    except ValueError:
+        raise Problem(400, "Bad request", "This form cannot be read.") from None
+    if any("\x00" in value for values in fields.values() for value in values):
+        raise Problem(400, "Bad request", "Text may not contain the character U+0000.")
+    return Form(fields)
+
+
+def short_text(text: str, limit: int) -> str:
+    """What somebody typed into a field or a URL: bounded, and nothing that a database refuses."""
+    return text[:limit].replace("\x00", " ").strip()

@@ -1,0 +1,114 @@
+"""Italian and English: catalogues, the language of a visit, and how moments and money are written.
+
+The texts in the templates are the English ones; `locale/it.po` has the Italian. Times are Rome's.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from importlib.resources import files
+from io import BytesIO
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime, format_time
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_currency
+
+from messo.base import clock
+
+Language = Literal["it", "en"]
+LANGUAGES: tuple[Language, ...] = ("it", "en")
+ROME = ZoneInfo("Europe/Rome")
+_LOCALE = {"it": "it_IT", "en": "en_GB"}
+
+
+@cache
+def catalogue(language: Language) -> NullTranslations:
+    """The translations into a language. English is what the templates say."""
+    if language == "en":
+        return NullTranslations()
+    compiled = BytesIO()
+    with files("messo.inbox").joinpath(f"locale/{language}.po").open("rb") as text:
+        write_mo(compiled, read_po(text))
+    compiled.seek(0)
+    return GNUTranslations(compiled)
+
+
+def of_profile(preferred: Sequence[str] | None) -> Language | None:
+    """The first language of a profile that pages exist in; None if there is none."""
+    for locale in preferred or ():
+        for language in LANGUAGES:
+            if locale.startswith(language):
+                return language
+    return None
+
+
+def of_browser(accept_language: str) -> Language:
+    """What a browser asks for (RFC 9110, section 12.5.4), by order alone; Italian otherwise."""
+    for part in accept_language[:200].lower().split(","):
+        for language in LANGUAGES:
+            if part.strip().startswith(language):
+                return language
+    return "it"
+
+
+def locale_of(language: Language) -> str:
+    """As profiles write it."""
+    return _LOCALE[language]
+
+
+class Texts:
+    """Everything a template needs to speak one language."""
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        self.locale = _LOCALE[language]
+        self._catalogue = catalogue(language)
+
+    def text(self, message: str, **values: Any) -> str:  # noqa: ANN401
+        """The text in this language, with `%(name)s` filled in."""
+        found = self._catalogue.gettext(message)
+        return found % values if values else found
+
+    def count(self, singular: str, plural: str, n: int, **values: Any) -> str:  # noqa: ANN401
+        """The text for a number of things, which it may name as `%(n)s`."""
+        return self._catalogue.ngettext(singular, plural, n) % {"n": n, **values}
+
+    def day(self, moment: datetime) -> str:
+        """`23 novembre 2026`."""
+        return format_date(moment.astimezone(ROME), "d MMMM y", self.locale)
+
+    def moment(self, moment: datetime) -> str:
+        """`23 novembre 2026, 09:30`, with the year in four digits."""
+        return format_datetime(moment, "d MMMM y, HH:mm", ROME, self.locale)
+
+    def hour(self, moment: datetime) -> str:
+        """`09:30`."""
+        return format_time(moment, "HH:mm", ROME, self.locale)
+
+    def short(self, moment: datetime) -> str:
+        """As narrow as it can be: today the hour, this year day and month, else the year too."""
+        here, today = moment.astimezone(ROME), clock.now().astimezone(ROME)
+        if here.date() == today.date():
+            return self.hour(moment)
+        pattern = "d MMM" if here.year == today.year else "d MMM y"
+        return format_date(here, pattern, self.locale)
+
+    def euro(self, cents: int) -> str:
+        """`1.234,50 €`."""
+        return format_currency(cents / 100, "EUR", locale=self.locale)
+
+    def context(self) -> dict[str, Any]:
+        """What templates may call."""
+        names: dict[str, Callable[..., str]] = {
+            "_": self.text,
+            "ngettext": self.count,
+            "day": self.day,
+            "moment": self.moment,
+            "short": self.short,
+            "euro": self.euro,
+        }
+        return {"language": self.language, **names}

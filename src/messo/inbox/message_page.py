@@ -1,0 +1,93 @@
+"""One message: read, acted upon, put into a calendar, printed, or sent back as not meant for me."""
+
+from datetime import datetime
+from urllib.parse import quote
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from messo.base.http import Problem
+from messo.inbox import calendar
+from messo.inbox.rendering import headers
+from messo.inbox.visit import Visit, citizen_page, redirect
+from messo.messages import buttons, mailbox, markdown
+from messo.messages.mailbox import Message
+from messo.services import catalog
+
+
+def routes() -> list[Route]:
+    """Addresses carry the message's id and nothing of its recipient."""
+    return [
+        citizen_page("/messages/{id}", "inbox.message", show),
+        citizen_page("/messages/{id}/due.ics", "inbox.calendar", show_due_date),
+        citizen_page("/messages/{id}/not-for-me", "inbox.not_for_me", ask_not_for_me),
+        citizen_page("/messages/{id}/not-for-me", "inbox.report", report, methods=("POST",)),
+    ]
+
+
+async def show(visit: Visit) -> Response:
+    """The message. Opening it marks it read, in the same transaction."""
+    message = await _read(visit)
+    line = message.line
+    if not line.is_read:
+        await mailbox.mark(visit.conn, visit.fiscal_code, [line.id], read=True)
+    language = visit.texts.language
+    return visit.page(
+        "message_page.html",
+        message=message,
+        line=line,
+        body=markdown.render(message.content.markdown),
+        buttons=buttons.of_message(message.content.markdown, language),
+        service=await catalog.read_service(visit.conn, line.service_id),
+        calendars=calendar.calendar_links(line.organization_name, line.due_date, language)
+        if line.due_date
+        else [],
+        back=_back(line.id, archived=line.is_archived),
+        done=visit.request.query_params.get("done", ""),
+    )
+
+
+async def show_due_date(visit: Visit) -> Response:
+    """The due date as an iCalendar file."""
+    line = (await _read(visit)).line
+    due: datetime | None = line.due_date
+    if due is None:
+        raise Problem(404, "Not found", "")
+    address = f"{visit.site.settings.public_url}/messages/{line.id}"
+    return Response(
+        calendar.ics(line.id, line.subject, line.organization_name, due, address),
+        headers={
+            **headers(""),
+            "Content-Type": "text/calendar; charset=utf-8",
+            "Content-Disposition": f'attachment; filename="{line.id}.ics"',
+        },
+    )
+
+
+async def ask_not_for_me(visit: Visit) -> Response:
+    """What saying so does, before it is done."""
+    message = await _read(visit)
+    return visit.page("not_for_me.html", line=message.line)
+
+
+async def report(visit: Visit) -> Response:
+    """Tell the sender that this is not for me, and put it out of sight."""
+    message_id = visit.request.path_params["id"]
+    if not await mailbox.report_not_for_me(visit.conn, visit.fiscal_code, message_id):
+        raise Problem(404, "Not found", "")
+    await mailbox.mark(visit.conn, visit.fiscal_code, [message_id], archived=True)
+    return redirect("/?done=reported-1")
+
+
+async def _read(visit: Visit) -> Message:
+    message = await mailbox.read_message(
+        visit.conn, visit.fiscal_code, visit.request.path_params["id"]
+    )
+    if message is None:
+        raise Problem(404, "Not found", "")
+    return message
+
+
+def _back(message_id: str, *, archived: bool) -> str:
+    """The list, at this message: whoever was far down is there again."""
+    return f"/?{'archived=1&' if archived else ''}at={quote(message_id)}#m-{quote(message_id)}"

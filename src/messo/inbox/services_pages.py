@@ -1,0 +1,120 @@
+"""Who can write: the list of services, and one service with what the citizen allows it."""
+
+from dataclasses import replace
+from itertools import groupby
+from urllib.parse import quote, urlencode
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from messo.base.http import Problem
+from messo.inbox.forms import short_text
+from messo.inbox.visit import Visit, citizen_page, redirect
+from messo.messages import markdown
+from messo.recipients import ServiceChoice, put_choice, read_choice
+from messo.recipients.standing import standings
+from messo.services import catalog
+from messo.services.catalog import Service
+
+_ON_A_PAGE = 20
+_LAST_PAGE = 5000  # nobody leafs so far, and the database counts every row it skips
+_CONTACTS = ("email", "pec", "phone", "address", "support_url", "web_url")
+
+
+def routes() -> list[Route]:
+    """Addresses carry the service's id and nothing of who looks."""
+    return [
+        citizen_page("/services", "services.list", show_list),
+        citizen_page("/services/{id}", "services.show", show),
+        citizen_page("/services/{id}", "services.choose", choose, methods=("POST",)),
+    ]
+
+
+async def show_list(visit: Visit) -> Response:
+    """A page of services by institution, each with whether it may write."""
+    query = visit.request.query_params
+    words = short_text(query.get("q", ""), 100)
+    page = _page(query.get("page", "1"))
+    found = await catalog.search_services(
+        visit.conn, words, limit=_ON_A_PAGE + 1, offset=(page - 1) * _ON_A_PAGE
+    )
+    here = found[:_ON_A_PAGE]
+    by_institution = groupby(here, key=lambda row: (row["fiscal_code"], row["institution_name"]))
+    return visit.page(
+        "services.html",
+        groups=[(name, list(services)) for (_, name), services in by_institution],
+        count=len(here),
+        standings=await standings(
+            visit.conn, visit.fiscal_code, [row["service_id"] for row in here]
+        ),
+        mode=visit.profile.mode,
+        inbox_open=visit.profile.is_inbox_enabled,
+        words=words,
+        page=page,
+        more=len(found) > _ON_A_PAGE,
+        link=lambda number: _link(words, number),
+    )
+
+
+async def show(visit: Visit) -> Response:
+    """What a service is, how to reach it, and what it may do."""
+    service = await _read(visit)
+    return visit.page(
+        "service_page.html",
+        service=service,
+        description=markdown.render(service.description) if service.description else "",
+        can_be_reached=any(service.metadata[name] for name in _CONTACTS),
+        choice=await read_choice(visit.conn, visit.fiscal_code, service.id),
+        inbox_open=visit.profile.is_inbox_enabled,
+        done=visit.request.query_params.get("done", ""),
+    )
+
+
+async def choose(visit: Visit) -> Response:
+    """Store the switches. What the page does not show stays as it was stored."""
+    service = await _read(visit)
+    before = await read_choice(visit.conn, visit.fiscal_code, service.id)
+    version = visit.form.get("settings_version")
+    if not (version.isascii() and version.isdigit() and len(version) < 10):  # noqa: PLR2004
+        raise Problem(400, "Bad request", "")
+    inbox = before.is_inbox_enabled if service.category == "SPECIAL" else visit.form.ticked("inbox")
+    wanted = replace(
+        before,
+        is_inbox_enabled=inbox,
+        # Nothing is told about messages that do not come.
+        can_access_message_read_status=inbox and visit.form.ticked("read_status"),
+        settings_version=int(version),
+    )
+    await put_choice(
+        visit.conn, visit.fiscal_code, service.id, await _opened(visit, service, wanted)
+    )
+    return redirect(f"/services/{quote(service.id, safe='')}?done=saved-1")
+
+
+async def _opened(visit: Visit, service: Service, wanted: ServiceChoice) -> ServiceChoice:
+    """A service that is let in for the first time may use every channel the citizen has.
+
+    In MANUAL mode all its channels count as off before, which nobody has chosen.
+    """
+    standing = await standings(visit.conn, visit.fiscal_code, [service.id])
+    if not wanted.is_inbox_enabled or standing[service.id].is_chosen:
+        return wanted
+    return replace(wanted, is_email_enabled=True, is_webhook_enabled=True)
+
+
+async def _read(visit: Visit) -> Service:
+    service = await catalog.read_service(visit.conn, visit.request.path_params["id"])
+    if service is None:
+        raise Problem(404, "Not found", "")
+    return service
+
+
+def _page(text: str) -> int:
+    known = text.isascii() and text.isdigit() and len(text) < 10  # noqa: PLR2004
+    return min(max(int(text), 1), _LAST_PAGE) if known else 1
+
+
+def _link(words: str, page: int) -> str:
+    values = {"q": words, "page": str(page) if page > 1 else ""}
+    query = urlencode({name: value for name, value in values.items() if value})
+    return f"/services?{query}" if query else "/services"

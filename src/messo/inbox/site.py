@@ -1,0 +1,72 @@
+"""The pages put together: one line per file of pages."""
+
+from prometheus_client import Counter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from messo.base import metrics
+from messo.base.crypto import Secrets
+from messo.base.db import Pool
+from messo.inbox import (
+    about,
+    assets,
+    entrance,
+    language,
+    message_list,
+    message_page,
+    my_data,
+    preferences,
+    services_pages,
+    sessions,
+    welcome,
+)
+from messo.inbox.rendering import Renderer
+from messo.inbox.visit import Site, Visit, Welcome, open_page
+from messo.login import LoginFlow, Web, web_limits
+from messo.settings import Settings
+
+_csp_reports = Counter(
+    "messo_csp_reports_total",
+    "Things on our pages that browsers refused because the policy forbids them.",
+    registry=metrics.registry,
+)
+
+
+def make(
+    pool: Pool, secrets: Secrets, settings: Settings, flow: LoginFlow, welcome: Welcome
+) -> Site:
+    """What pages need, from what the process has."""
+    limits = web_limits(settings)
+    web = Web(secrets, settings.public_url, limits)
+    return Site(pool, secrets, settings, flow, web, limits, Renderer(flow.issuer), welcome)
+
+
+def routes() -> list[BaseRoute]:
+    """Every page, its assets, and the last resort for addresses that lead nowhere."""
+    return [
+        *assets.routes(),
+        Route("/csp-report", take_report, methods=["POST"]),
+        *entrance.routes(),
+        *message_list.routes(),
+        *message_page.routes(),
+        *welcome.routes(),
+        *services_pages.routes(),
+        *preferences.routes(),
+        *my_data.routes(),
+        *sessions.routes(),
+        *language.routes(),
+        *about.routes(),
+        open_page("/{rest:path}", "inbox.nothing", show_nothing),
+    ]
+
+
+async def show_nothing(visit: Visit) -> Response:
+    """There is nothing here."""
+    return visit.error(404, "problem")
+
+
+async def take_report(request: Request) -> Response:
+    """Count what a browser refused. Its body is not read: it quotes addresses."""
+    _csp_reports.inc()
+    return Response(status_code=204)

@@ -1,0 +1,229 @@
+"""The edge of every page: who visits, in which language, and what happens when something fails."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from messo.base import db, log, metrics
+from messo.base.crypto import Secrets
+from messo.base.db import Connection, Pool
+from messo.base.http import Problem
+from messo.base.ids import new_id
+from messo.inbox import languages
+from messo.inbox.forms import Form, read_form
+from messo.inbox.languages import Language, Texts
+from messo.inbox.rendering import Renderer
+from messo.login import Identity, Limits, LoginFlow, Session, Web, find_session
+from messo.recipients import Profile, read_profile
+from messo.settings import Settings
+
+logger = log.get(__name__)
+
+LANGUAGE_COOKIE = "messo-language"
+
+
+Welcome = Callable[[Connection, Identity], Awaitable[None]]  # at every login, in its transaction
+
+
+@dataclass(frozen=True)
+class Site:
+    """What pages need of the process."""
+
+    pool: Pool
+    secrets: Secrets
+    settings: Settings
+    flow: LoginFlow
+    web: Web
+    limits: Limits
+    render: Renderer
+    welcome: Welcome
+
+
+@dataclass
+class Visit:
+    """One request for a page. Only `citizen_page` has a citizen, and a transaction open."""
+
+    request: Request
+    site: Site
+    texts: Texts
+    form: Form
+    session: Session | None = None
+    _profile: Profile | None = None
+    _conn: Connection | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def conn(self) -> Connection:
+        assert self._conn is not None, "this page has no transaction"  # noqa: S101
+        return self._conn
+
+    @property
+    def profile(self) -> Profile:
+        assert self._profile is not None, "this page has no citizen"  # noqa: S101
+        return self._profile
+
+    @property
+    def fiscal_code(self) -> str:
+        return self.profile.fiscal_code
+
+    def page(self, template: str, status: int = 200, **values: Any) -> Response:  # noqa: ANN401
+        """A page, with the frame around it as this visitor sees it."""
+        csrf = self.site.web.csrf_token(self.session) if self.session else ""
+        return self.site.render(
+            template,
+            self.texts,
+            status,
+            citizen=self.session.identity if self.session else None,
+            onboarded=self._profile is not None and is_onboarded(self._profile, self.site),
+            csrf=csrf,
+            path=self.request.url.path,
+            **values,
+        )
+
+    def error(self, status: int, reason: str, **values: Any) -> Response:  # noqa: ANN401
+        """An error page that says what happened and what to do now."""
+        return self.page("error.html", status, reason=reason, code=status, **values)
+
+
+def redirect(path: str) -> Response:
+    """After a form: the browser asks for `path` by GET, so that reloading repeats nothing."""
+    return RedirectResponse(path, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
+
+
+def is_onboarded(profile: Profile, site: Site) -> bool:
+    """Whether the citizen has accepted the terms in force and chosen a mode."""
+    accepted = profile.accepted_tos_version
+    return (
+        accepted is not None
+        and accepted >= site.settings.terms_version
+        and profile.mode != "LEGACY"
+    )
+
+
+Function = Callable[[Visit], Awaitable[Response]]
+
+
+def open_page(
+    path: str, name: str, function: Function, *, methods: tuple[str, ...] = ("GET",)
+) -> Route:
+    """A page for everybody. It knows the visitor's session if there is one, and reads no form."""
+
+    async def run(visit: Visit) -> Response:
+        async with visit.site.pool.transaction() as conn:
+            await _recognise(visit, conn)
+        return await function(visit)
+
+    return _route(path, name, run, methods)
+
+
+def citizen_page(
+    path: str,
+    name: str,
+    function: Function,
+    *,
+    methods: tuple[str, ...] = ("GET",),
+    before_welcome: bool = False,
+    stranger: Function | None = None,
+) -> Route:
+    """A page for a citizen who is logged in, in one transaction, its form checked.
+
+    `before_welcome`: also for one who has not finished the first steps; all others are led there.
+    `stranger`: what somebody sees there who was not logged in.
+    """
+
+    async def run(visit: Visit) -> Response:
+        request = visit.request
+        if request.method == "POST":
+            visit.form = await read_form(request)
+        async with visit.site.pool.transaction() as conn:
+            await _recognise(visit, conn)
+            if visit.session is None or visit._profile is None:  # noqa: SLF001
+                if stranger and visit.site.web.session_cookie not in request.cookies:
+                    return await stranger(visit)
+                return _turned_away(visit)
+            if request.method == "POST" and not visit.site.web.is_csrf_token(
+                visit.session, visit.form.get("csrf")
+            ):
+                return visit.error(403, "form")
+            if not before_welcome and not is_onboarded(visit.profile, visit.site):
+                return redirect("/welcome")
+            visit._conn = conn  # noqa: SLF001
+            return await function(visit)
+
+    return _route(path, name, run, methods)
+
+
+async def _recognise(visit: Visit, conn: Connection) -> None:
+    token = visit.request.cookies.get(visit.site.web.session_cookie)
+    if token is None:
+        return
+    session = await find_session(conn, token, visit.site.limits)
+    if session is None or session.kind != "web":
+        return
+    profile = await read_profile(conn, session.fiscal_code)
+    if profile is None:  # erased meanwhile
+        return
+    visit.session, visit._profile = session, profile  # noqa: SLF001
+    chosen = languages.of_profile(profile.preferred_languages)
+    if chosen is not None:
+        visit.texts = Texts(chosen)
+
+
+def _turned_away(visit: Visit) -> Response:
+    """Not logged in, or not any more. A form that was being filled in is not silently lost."""
+    request = visit.request
+    if request.headers.get("hx-request"):
+        return Response(status_code=200, headers={"HX-Refresh": "true"})
+    expired = visit.site.web.session_cookie in request.cookies
+    if request.method == "POST":
+        return visit.error(401, "expired", back="/")
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if not expired:
+        return redirect(f"/login?return_to={quote(path, safe='')}")
+    return visit.error(401, "expired", back=path)
+
+
+def _route(path: str, name: str, run: Function, methods: tuple[str, ...]) -> Route:
+    seconds = metrics.request_seconds.labels(name)
+
+    async def endpoint(request: Request) -> Response:
+        began = time.perf_counter()
+        visit = Visit(request, request.app.state.site, Texts(language_of(request)), Form({}))
+        try:
+            response = await run(visit)
+        except Problem as problem:
+            response = visit.error(problem.status, "problem", detail=problem.detail)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception as error:
+            response = _unforeseen(visit, name, error)
+        seconds.observe(time.perf_counter() - began)
+        metrics.requests.labels(name, response.status_code).inc()
+        return response
+
+    return Route(path, endpoint, methods=list(methods), name=name)
+
+
+def _unforeseen(visit: Visit, name: str, error: Exception) -> Response:
+    number = new_id()
+    if db.passes(error):
+        logger.warning("not available", request=number, route=name, error=log.describe(error))
+        return visit.error(503, "busy", number=number)
+    logger.error("unforeseen", request=number, route=name, exc_info=error)
+    return visit.error(500, "broken", number=number)
+
+
+def language_of(request: Request) -> Language:
+    """Before anybody is recognised: what was chosen here before, or what the browser asks for."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    for language in languages.LANGUAGES:
+        if chosen == language:
+            return language
+    return languages.of_browser(request.headers.get("accept-language", ""))
