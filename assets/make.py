@@ -114,16 +114,19 @@ def make(static: Path, wanted: Iterable[Package], fetch: Fetch) -> None:
             tarball = fetch(package, work)
             verify(package.name, tarball, package.pin)
             for path, content in extract(package.name, tarball, package.files).items():
-                if path == "sprites.svg":
-                    content = reduce_sprite(content)
-                elif path.endswith(".css"):
-                    content = without_inline_fonts(content)
-                write(new / path, content)
+                write(new / path, prepared(path, content))
         (new / STAMP).write_text(stamp())
         old = static / "vendor"
         if old.exists():
             old.rename(work / "old")
         new.rename(old)
+
+
+def prepared(path: str, content: bytes) -> bytes:
+    """A file as we serve it: the sprite with our icons only, style sheets without inline fonts."""
+    if path == "sprites.svg":
+        return reduce_sprite(content)
+    return without_inline_fonts(content) if path.endswith(".css") else content
 
 
 def without_inline_fonts(css: bytes) -> bytes:

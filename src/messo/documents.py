@@ -28,7 +28,7 @@ def for_citizens(routes: Sequence[Route], settings: Settings) -> dict[str, Any]:
     """The document of the routes for citizens' client applications."""
     return openapi.document(
         routes,
-        title="Messo for citizens’ clients",
+        title="Messo for client applications",
         version=__version__,
         about=(
             "Everything a citizen can do, for applications that do it for them: log in, read and "

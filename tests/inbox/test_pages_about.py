@@ -1,6 +1,5 @@
 """The texts that stand still, and the language of the pages."""
 
-
 import httpx
 import pytest
 

@@ -278,8 +278,12 @@ async def test_the_fiscal_code_is_found_where_providers_put_it(
 
 async def test_names_as_spid_spells_them(hostile: Hostile, secrets: Secrets) -> None:
     hostile.claims = {
-        "given_name": None, "family_name": None, "name": " Anna ", "familyName": "D'Àrco",
-        "dateOfBirth": "1980-13-01", "email": "not an address",
+        "given_name": None,
+        "family_name": None,
+        "name": " Anna ",
+        "familyName": "D'Àrco",
+        "dateOfBirth": "1980-13-01",
+        "email": "not an address",
     }
     who = (await log_in(hostile, flow_to(hostile, secrets))).identity
     assert (who.name, who.family_name) == ("Anna", "D'Àrco")
@@ -289,7 +293,9 @@ async def test_names_as_spid_spells_them(hostile: Hostile, secrets: Secrets) -> 
 async def test_claims_that_come_only_in_userinfo(hostile: Hostile, secrets: Secrets) -> None:
     hostile.claims = {"fiscal_code": None, "given_name": None, "family_name": None}
     hostile.userinfo = {
-        "fiscal_code": f"TINIT-{CITIZEN}", "given_name": "Anna", "family_name": "Prova",
+        "fiscal_code": f"TINIT-{CITIZEN}",
+        "given_name": "Anna",
+        "family_name": "Prova",
         "acr": "https://www.spid.gov.it/SpidL3",  # what is signed wins
     }
     who = (await log_in(hostile, flow_to(hostile, secrets))).identity

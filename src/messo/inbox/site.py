@@ -66,7 +66,7 @@ async def show_nothing(visit: Visit) -> Response:
     return visit.error(404, "problem")
 
 
-async def take_report(request: Request) -> Response:
+async def take_report(_: Request) -> Response:
     """Count what a browser refused. Its body is not read: it quotes addresses."""
     _csp_reports.inc()
     return Response(status_code=204)

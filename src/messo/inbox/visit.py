@@ -202,7 +202,7 @@ def _route(path: str, name: str, run: Function, methods: tuple[str, ...]) -> Rou
             response = visit.error(problem.status, "problem", detail=problem.detail)
         except ClientDisconnect:
             return Response(status_code=400)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  the last resort of every page
             response = _unforeseen(visit, name, error)
         seconds.observe(time.perf_counter() - began)
         metrics.requests.labels(name, response.status_code).inc()

@@ -1,0 +1,96 @@
+"""Takes docs/pictures: the pages as a citizen of the sandbox sees them, on a desktop and a phone.
+
+`bin/pictures` starts a sandbox of its own, so that the pictures are always of the same world.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from messo.base.ports import free_port
+
+FOLDER = Path(__file__).parent / "pictures"
+WIDTHS = {"desktop": 1200, "phone": 390}
+
+
+def take(page: Page, base: str, name: str, size: str, path: str, *, whole: bool = True) -> None:
+    if path:
+        page.goto(f"{base}{path}")
+    page.wait_for_load_state()
+    page.evaluate("document.fonts.ready")
+    page.screenshot(path=FOLDER / f"{name}-{size}.png", full_page=whole)
+    print(f"{name}-{size}.png")
+
+
+def world(data: Path, base: str) -> dict[str, str]:
+    """The sandbox's first message of each kind, by what the pictures need."""
+    described = json.loads((data / "sandbox.json").read_text())
+    return {"service": described["service"]["id"], "base": base}
+
+
+def main() -> None:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        operations = free_port()
+        base = f"http://127.0.0.1:{port}"
+        environment = {
+            **os.environ,
+            "MESSO_DATA": folder,
+            "MESSO_PORT": str(port),
+            "MESSO_OPS_PORT": str(operations),
+            "MESSO_DATABASE_PORT": str(free_port()),
+        }
+        up = subprocess.Popen(
+            [sys.executable, "-m", "messo", "up"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert up.stdout is not None
+            for line in up.stdout:
+                if line.startswith("Ctrl-C"):
+                    break
+            urllib.request.urlopen(f"{base}/health/ready", timeout=10).close()
+            here = world(Path(folder), base)
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(
+                    executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+                )
+                for size, width in WIDTHS.items():
+                    context = browser.new_context(
+                        viewport={"width": width, "height": 800},
+                        device_scale_factor=1.5,
+                        locale="it-IT",
+                        timezone_id="Europe/Rome",
+                    )
+                    page = context.new_page()
+                    take(page, base, "front", size, "/")
+                    page.goto(f"{base}/login")
+                    page.get_by_role("button", name="Giulia").click()
+                    page.wait_for_url(f"{base}/")
+                    take(page, base, "inbox", size, "")
+                    page.get_by_text("Tassa rifiuti").click()
+                    page.wait_for_url("**/messages/*")
+                    take(page, base, "message", size, "")
+                    take(page, base, "service", size, f"/services/{here['service']}")
+                    take(page, base, "preferences", size, "/preferences")
+                    take(page, base, "data", size, "/data")
+                    context.close()
+                browser.close()
+        finally:
+            up.send_signal(signal.SIGINT)
+            up.wait(60)
+
+
+if __name__ == "__main__":
+    main()
