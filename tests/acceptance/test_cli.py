@@ -174,6 +174,20 @@ def test_a_citizen_is_enrolled_and_shown(site: Site) -> None:
     assert re.search(r"is_inbox_enabled\s+True", shown)
 
 
+def test_a_citizen_is_erased_and_requests_are_counted(site: Site) -> None:
+    code = fiscal_codes.make("TSTCMD80A01Y051")
+    ok(site.run("citizen", "create", code))
+    must_refuse(site.run("citizen", "erase", code), "Abort")
+    assert code in ok(site.run("citizen", "show", code))
+    assert "Erased." in ok(site.run("citizen", "erase", code, "--yes"))
+    audited(site, "citizen.erase", Secrets.parse(site.secret_text).keyed_hash(code))
+    must_refuse(site.run("citizen", "show", code), "nobody")
+    must_refuse(site.run("citizen", "erase", code, "--yes"), "being erased")
+    shown = ok(site.run("citizen", "requests"))
+    assert re.search(r"DELETE\s+WIP\s+1", shown)
+    assert code not in shown
+
+
 def test_operators_come_and_go(site: Site) -> None:
     assert "Added." in ok(site.run("operator", "add", "carla.operatrice"))
     assert "already" in ok(site.run("operator", "add", "carla.operatrice"))

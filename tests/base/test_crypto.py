@@ -82,3 +82,23 @@ def test_an_api_key_is_long_and_found_by_its_digest() -> None:
     assert len(keys) == 100
     assert all(len(key) == 43 for key in keys)
     assert len({key_digest(key) for key in keys}) == 100
+
+
+def test_sealed_bytes_open_only_about_the_same_thing() -> None:
+    secrets = Secrets.parse(new_secret("7"))
+    content = bytes(range(256)) * 10
+    sealed = secrets.seal(content, "archive of Ada, piece 1")
+    assert secrets.unseal(sealed, "archive of Ada, piece 1") == content
+    assert content[:32] not in sealed
+    with pytest.raises(SecretError):
+        secrets.unseal(sealed, "archive of Ada, piece 2")
+    with pytest.raises(SecretError):
+        secrets.unseal(sealed[:-1] + bytes([sealed[-1] ^ 1]), "archive of Ada, piece 1")
+
+
+def test_sealed_bytes_survive_a_rotation_until_their_key_is_dropped() -> None:
+    sealed = Secrets.parse(OLD).seal(b"kept", "x")
+    newer = new_secret("2")
+    assert Secrets.parse(f"{newer},{OLD}").unseal(sealed, "x") == b"kept"
+    with pytest.raises(SecretError):
+        Secrets.parse(newer).unseal(sealed, "x")

@@ -10,6 +10,8 @@ import httpx
 from messo.base.db import Pool
 from messo.inbox.visit import Site
 from messo.login import Identity, find_session
+from messo.recipients import Profile, create_profiles
+from messo.sandbox.fiscal_codes import make
 
 LEVEL = "https://www.spid.gov.it/SpidL2"
 _VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr"}
@@ -151,6 +153,22 @@ class Browser:
         )
         self.client.cookies.clear()  # it is shared with other citizens' browsers
         return answer
+
+
+async def citizen(pool: Pool, stem: str, number: int, **more: Any) -> str:
+    """A new one, through with the first steps; the fiscal code. `stem`: three letters."""
+    values: dict[str, Any] = {
+        "mode": "AUTO",
+        "settings_version": 0,
+        "is_inbox_enabled": True,
+        "is_webhook_enabled": True,
+        "accepted_tos_version": 1.0,
+        **more,
+    }
+    fiscal_code = make(f"TST{stem}80A01Y{number:03}")
+    async with pool.transaction() as conn:
+        await create_profiles(conn, [Profile(fiscal_code, **values)])
+    return fiscal_code
 
 
 async def log_in(

@@ -80,6 +80,7 @@ class MailboxRoutes:
         refusals = {
             400: (problem, "A parameter is not valid; `field` names it."),
             401: (None, "No session, or one that has ended."),
+            429: (problem, "Too fast: wait as long as Retry-After says."),
             503: (problem, "The database did not answer: try again after Retry-After."),
         }
         missing = {404: (problem, "The citizen has no message with this id."), **refusals}

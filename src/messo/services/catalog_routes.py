@@ -109,6 +109,7 @@ class CatalogRoutes:
         problem = ProblemDocument
         refusals = {
             401: (None, "No session, or one that has ended."),
+            429: (problem, "Too fast: wait as long as Retry-After says."),
             503: (problem, "The database did not answer: try again after Retry-After."),
         }
         windowed = {400: (problem, "A parameter is not valid; `field` names it."), **refusals}
