@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -56,11 +55,9 @@ def main() -> None:
             text=True,
         )
         try:
-            assert up.stdout is not None
-            for line in up.stdout:
+            for line in up.stdout or ():
                 if line.startswith("Ctrl-C"):
                     break
-            urllib.request.urlopen(f"{base}/health/ready", timeout=10).close()
             here = world(Path(folder), base)
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(

@@ -177,7 +177,7 @@ def test_a_citizen_is_enrolled_and_shown(site: Site) -> None:
 def test_a_citizen_is_erased_and_requests_are_counted(site: Site) -> None:
     code = fiscal_codes.make("TSTCMD80A01Y051")
     ok(site.run("citizen", "create", code))
-    must_refuse(site.run("citizen", "erase", code), "Abort")
+    assert site.run("citizen", "erase", code).returncode == 1  # nobody confirms
     assert code in ok(site.run("citizen", "show", code))
     assert "Erased." in ok(site.run("citizen", "erase", code, "--yes"))
     audited(site, "citizen.erase", Secrets.parse(site.secret_text).keyed_hash(code))

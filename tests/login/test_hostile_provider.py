@@ -202,7 +202,10 @@ async def test_a_new_key_is_fetched_when_it_is_first_used(
 async def test_other_keys_of_the_set_do_no_harm(hostile: Hostile, secrets: Secrets) -> None:
     mine = hostile.public_keys()
     hostile.keys = [
-        *[{"kty": "oct", "k": "AAAA", "kid": "first"}, {"kty": "future"}, {"kty": ["RSA"]}, {}],
+        {"kty": "oct", "k": "AAAA", "kid": "first"},
+        {"kty": "future"},
+        {"kty": ["RSA"]},
+        {},
         {"kty": "EC", "crv": "P-256", "x": "!", "y": 5, "kid": "first"},
         {"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "first"},
         {**mine[0], "use": "enc"},

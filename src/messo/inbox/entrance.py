@@ -4,7 +4,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from messo.inbox import message_list
-from messo.inbox.forms import short_text
+from messo.inbox.forms import read_form, short_text
 from messo.inbox.visit import Visit, citizen_page, open_page, redirect
 from messo.login import LoginError, close_session
 
@@ -15,7 +15,7 @@ def routes() -> list[Route]:
         citizen_page("/", "inbox.list", message_list.show, stranger=show_landing),
         open_page("/login", "login.begin", begin),
         open_page("/login/callback", "login.finish", finish),
-        citizen_page("/logout", "login.end", end, methods=("POST",), before_welcome=True),
+        open_page("/logout", "login.end", end, methods=("POST",)),
         open_page("/logged-out", "login.ended", show_ended),
     ]
 
@@ -68,10 +68,17 @@ async def finish(visit: Visit) -> Response:
 
 async def end(visit: Visit) -> Response:
     """Log out here, then at the provider, which sends the browser back to a page of ours."""
-    assert visit.session is not None  # noqa: S101  citizen_page
-    await close_session(visit.conn, visit.fiscal_code, visit.session.id)
-    response = redirect(await visit.site.flow.logout_url() or "/logged-out")
-    visit.site.web.clear_session(response)
+    site, session = visit.site, visit.session
+    form = await read_form(visit.request)
+    if session is None:
+        return redirect("/logged-out")
+    if not site.web.is_csrf_token(session, form.get("csrf")):
+        return visit.error(403, "form")
+    async with site.pool.transaction() as conn:
+        await close_session(conn, session.fiscal_code, session.id)
+    # The provider may have to be asked where that is: no connection is held meanwhile.
+    response = redirect(await site.flow.logout_url() or "/logged-out")
+    site.web.clear_session(response)
     response.headers["Clear-Site-Data"] = '"cache"'
     return response
 

@@ -57,7 +57,7 @@ def routes() -> list[BaseRoute]:
         *sessions.routes(),
         *language.routes(),
         *about.routes(),
-        open_page("/{rest:path}", "inbox.nothing", show_nothing),
+        open_page("/{rest:path}", "inbox.nothing", show_nothing, methods=("GET", "POST")),
     ]
 
 

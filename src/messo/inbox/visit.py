@@ -84,12 +84,18 @@ class Visit:
             onboarded=self._profile is not None and is_onboarded(self._profile, self.site),
             csrf=csrf,
             path=self.request.url.path,
+            address=_address(self.request),
             **values,
         )
 
     def error(self, status: int, reason: str, **values: Any) -> Response:  # noqa: ANN401
         """An error page that says what happened and what to do now."""
         return self.page("error.html", status, reason=reason, code=status, **values)
+
+
+def _address(request: Request) -> str:
+    """Path and query of a page: where to come back to."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def redirect(path: str) -> Response:
@@ -184,7 +190,7 @@ def _turned_away(visit: Visit) -> Response:
     expired = visit.site.web.session_cookie in request.cookies
     if request.method == "POST":
         return visit.error(401, "expired", back="/")
-    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    path = _address(request)
     if not expired:
         return redirect(f"/login?return_to={quote(path, safe='')}")
     return visit.error(401, "expired", back=path)

@@ -27,7 +27,7 @@ _TEXTS = {
         "enter": "Log in",
         "cancel": "Cancel",
         "cancel_lead": "Go back without logging in, as somebody who changed their mind.",
-        "bad_code": "This is not a fiscal code: 16 characters, like RSSMRA80A01H501U.",
+        "bad_code": "This is not a fiscal code: 16 characters, like AAAAAA00A00A000A.",
         "broken": "This login cannot go on",
         "broken_lead": "A parameter of the request is not as it must be:",
     },
@@ -45,7 +45,7 @@ _TEXTS = {
         "enter": "Entra",
         "cancel": "Annulla",
         "cancel_lead": "Torna indietro senza entrare, come chi ha cambiato idea.",
-        "bad_code": "Questo non è un codice fiscale: 16 caratteri, come RSSMRA80A01H501U.",
+        "bad_code": "Questo non è un codice fiscale: 16 caratteri, come AAAAAA00A00A000A.",
         "broken": "Questo accesso non può continuare",
         "broken_lead": "Un parametro della richiesta non è come deve essere:",
     },
@@ -68,7 +68,8 @@ class Page:
         ends = sorted({"'self'", *(_origin(address) for address in client_redirects)})
         self._headers = {
             "Content-Security-Policy": (
-                "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+                "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; "
+                "frame-ancestors 'none'; "
                 f"form-action {' '.join(ends)}"
             ),
             "X-Content-Type-Options": "nosniff",
