@@ -6,7 +6,7 @@ import sys
 
 from rich.table import Table
 
-from bench import accept, markdown, memory, processing, reads, together
+from bench import accept, inbox, markdown, memory, processing, reads, together
 from bench.ground import Ground, console, ground
 
 ALL = {
@@ -14,6 +14,7 @@ ALL = {
     "processing": processing.run,
     "together": together.run,
     "reads": reads.run,
+    "inbox": inbox.run,
     "markdown": markdown.run,
     "memory": memory.run,
 }
