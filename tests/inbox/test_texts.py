@@ -26,7 +26,7 @@ def used() -> set[str | tuple[str, ...]]:
     )
     modules = extract_from_dir(INBOX, [("**.py", "python")], keywords={"gettext": None})
     for _, _, message, _, _ in [*templates, *modules]:
-        found.add(message if isinstance(message, str) else tuple(message))
+        found.add(message if isinstance(message, str) else tuple(message or ()))
     return found
 
 
@@ -35,7 +35,7 @@ def known() -> Known:
         catalogue = read_po(file, abort_invalid=True)
     return {
         message.id if isinstance(message.id, str) else tuple(message.id): (
-            (message.string,) if isinstance(message.string, str) else tuple(message.string)
+            (message.string,) if isinstance(message.string, str) else tuple(message.string or ())
         )
         for message in catalogue
         if message.id
@@ -66,7 +66,7 @@ class Words(HTMLParser):
     def handle_data(self, data: str) -> None:
         self.found += data.split("\n")
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
         spoken = {"aria-label", "alt", "title", "placeholder"}
         self.found += [value or "" for name, value in attrs if name in spoken]
 
