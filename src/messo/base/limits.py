@@ -5,6 +5,8 @@ RateLimit and RateLimit-Policy as in draft-ietf-httpapi-ratelimit-headers-10.
 
 import time
 
+from messo.base.http import Request
+
 
 class RateLimit:
     """So many requests a second for each key, with a burst. Held in this process only."""
@@ -16,6 +18,16 @@ class RateLimit:
         self.policy = b'"default";q=%d;w=%d' % (burst, window)
         self._tokens: dict[str, tuple[float, float]] = {}  # key -> tokens left, as of when
         self._swept = 0.0
+
+    def charge(self, request: Request, key: str) -> int:
+        """Use one token and say so in the answer's headers: 0, or the seconds to wait."""
+        left, wait = self.take(key)
+        seconds = max(1, round(wait + 0.5))
+        request.answer_headers.append((b"ratelimit-policy", self.policy))
+        request.answer_headers.append(
+            (b"ratelimit", b'"default";r=%d;t=%d' % (max(left, 0), seconds))
+        )
+        return seconds if left < 0 else 0
 
     def take(self, key: str) -> tuple[int, float]:
         """Use one token: how many whole ones are left, and 0; or -1 and the seconds to wait."""

@@ -48,13 +48,7 @@ class BearerAuthenticate:
         return session
 
     def _limit(self, request: Request, key: str) -> None:
-        left, wait = self.limit.take(key)
-        seconds = max(1, round(wait + 0.5))
-        request.answer_headers.append((b"ratelimit-policy", self.limit.policy))
-        request.answer_headers.append(
-            (b"ratelimit", b'"default";r=%d;t=%d' % (max(left, 0), seconds))
-        )
-        if left < 0:
+        if seconds := self.limit.charge(request, key):
             raise Problem(
                 429,
                 "Too many requests",

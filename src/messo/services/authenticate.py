@@ -63,13 +63,7 @@ class Authenticate:
         raise not_allowed(f"Your institution lacks the permission {' or '.join(any_of)}.")
 
     def _limit(self, request: Request, key: str) -> None:
-        left, wait = self.limit.take(key)
-        seconds = max(1, round(wait + 0.5))
-        request.answer_headers.append((b"ratelimit-policy", self.limit.policy))
-        request.answer_headers.append(
-            (b"ratelimit", b'"default";r=%d;t=%d' % (max(left, 0), seconds))
-        )
-        if left < 0:
+        if seconds := self.limit.charge(request, key):
             raise GatewayProblem(
                 429,
                 f"Rate limit is exceeded. Try again in {seconds} seconds.",
