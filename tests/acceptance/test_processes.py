@@ -317,7 +317,10 @@ def test_the_operations_ports_show_what_moves(site: Site, server: Server) -> Non
         assert health["now"]
         assert isinstance(health["pool_used"], int)
     assert httpx.get(f"{server.ops_url}/health").json()["process"] == "serve"
-    assert httpx.get(f"{worker.ops_url}/health").json()["steps"] == ["messages.process"]
+    assert httpx.get(f"{worker.ops_url}/health").json()["steps"] == [
+        "messages.process",
+        "messages.index",
+    ]
     assert worker.popen is not None
     worker.kill()
 
