@@ -1,6 +1,7 @@
 """What pages say: everything in Italian and in English, and nothing outside the catalogue."""
 
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
+
+from messo.inbox.languages import Texts
 
 INBOX = Path(str(files("messo.inbox")))
 TEMPLATES = sorted((INBOX / "templates").glob("*.html"))
@@ -79,3 +82,13 @@ def test_no_text_stands_outside_the_catalogue(path: Path) -> None:
     words.feed(source)
     left = {text.strip() for text in words.found if re.search(r"[^\W\d_]{2}", text)}
     assert {text for text in left if text not in SAME and text.strip(" ·–") not in SAME} == set()
+
+
+@pytest.mark.parametrize(
+    "moment", [datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)]
+)
+def test_moments_at_the_ends_of_time_can_be_shown(moment: datetime) -> None:
+    """A due date of the year 9999 in Rome would be one of the year 10000."""
+    texts = Texts("it")
+    for shown in (texts.day, texts.moment, texts.hour, texts.short):
+        assert shown(moment)

@@ -4,7 +4,7 @@ The texts in the templates are the English ones; `locale/it.po` has the Italian.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
@@ -22,6 +22,7 @@ from messo.base import clock
 Language = Literal["it", "en"]
 LANGUAGES: tuple[Language, ...] = ("it", "en")
 ROME = ZoneInfo("Europe/Rome")
+_FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _LOCALE = {"it": "it_IT", "en": "en_GB"}
 
 
@@ -60,6 +61,11 @@ def locale_of(language: Language) -> str:
     return _LOCALE[language]
 
 
+def in_rome(moment: datetime) -> datetime:
+    """The moment by Rome's clocks. Due dates may lie at the end of what a calendar can say."""
+    return min(max(moment, _FIRST), _LAST).astimezone(ROME)
+
+
 class Texts:
     """Everything a template needs to speak one language."""
 
@@ -79,19 +85,19 @@ class Texts:
 
     def day(self, moment: datetime) -> str:
         """`23 novembre 2026`."""
-        return format_date(moment.astimezone(ROME), "d MMMM y", self.locale)
+        return format_date(in_rome(moment), "d MMMM y", self.locale)
 
     def moment(self, moment: datetime) -> str:
         """`23 novembre 2026, 09:30`, with the year in four digits."""
-        return format_datetime(moment, "d MMMM y, HH:mm", ROME, self.locale)
+        return format_datetime(in_rome(moment), "d MMMM y, HH:mm", ROME, self.locale)
 
     def hour(self, moment: datetime) -> str:
         """`09:30`."""
-        return format_time(moment, "HH:mm", ROME, self.locale)
+        return format_time(in_rome(moment), "HH:mm", ROME, self.locale)
 
     def short(self, moment: datetime) -> str:
         """As narrow as it can be: today the hour, this year day and month, else the year too."""
-        here, today = moment.astimezone(ROME), clock.now().astimezone(ROME)
+        here, today = in_rome(moment), clock.now().astimezone(ROME)
         if here.date() == today.date():
             return self.hour(moment)
         pattern = "d MMM" if here.year == today.year else "d MMM y"
