@@ -128,6 +128,9 @@ class Browser:
     async def get(self, path: str, **headers: str) -> httpx.Response:
         return await self._ask("GET", path, headers)
 
+    async def head(self, path: str) -> httpx.Response:
+        return await self._ask("HEAD", path, {})
+
     async def page(self, path: str, language: str = "it", status: int = 200) -> Page:
         answer = await self.get(path)
         assert answer.status_code == status, answer.status_code

@@ -6,7 +6,7 @@ from messo.base.db import Pool
 from messo.inbox.visit import Site
 from messo.login import list_sessions
 from tests.inbox.conftest import LogIn
-from tests.inbox.pages import Browser
+from tests.inbox.pages import Browser, citizen
 from tests.world import ACTIVATED, AUTO, MANUAL, World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("world")]
@@ -103,3 +103,38 @@ async def test_a_stranger_is_sent_to_the_login(browse: LogIn, world: World) -> N
     browser.cookies.clear()
     answer = await browser.get("/sessions")
     assert answer.headers["location"] == "/login?return_to=%2Fsessions"
+
+
+async def test_a_page_that_asks_by_itself_does_not_keep_a_session_open(
+    browse: LogIn, pool: Pool
+) -> None:
+    """Or a browser that somebody walked away from would never be logged out."""
+    browser = await browse(await citizen(pool, "SES", 1))
+
+    async def set_back(minutes: int) -> None:
+        async with pool.transaction() as conn:
+            await conn.raw.execute(
+                "UPDATE login.session SET seen_at = now() - make_interval(mins => $2) "
+                "WHERE id = $1",
+                browser.session_id,
+                minutes,
+            )
+
+    async def minutes_unused() -> float:
+        async with pool.connection() as conn:
+            found: float = await conn.raw.fetchval(
+                "SELECT extract(epoch FROM now() - seen_at)::float8 / 60 FROM login.session "
+                "WHERE id = $1",
+                browser.session_id,
+            )
+        return found
+
+    await set_back(20)
+    polling = {"HX-Request": "true"}
+    assert (await browser.get("/messages/new", **polling)).status_code in {200, 204}
+    assert await minutes_unused() > 19
+    await browser.get("/sessions")
+    assert await minutes_unused() < 1
+    await set_back(31)
+    ended = await browser.get("/messages/new", **polling)
+    assert ended.headers["hx-refresh"] == "true"

@@ -222,6 +222,14 @@ async def test_whatever_is_typed_is_a_search(pool: Pool, world: World, words: st
         await search.prepare(conn, "TSTNBD80A01Y009X", words)
 
 
+@pytest.mark.parametrize("sign", ["-", "- ", "-_", "-!", "-(", "-²"])
+async def test_two_hundred_characters_of_negations_find_something_or_nothing(
+    pool: Pool, sign: str
+) -> None:
+    """The server refuses 33 negations in a row, and it would look like a failure of its own."""
+    assert await found(pool, await enrol(pool), (sign * 200)[:190] + " tessera") == []
+
+
 async def test_of_ten_kilobytes_the_first_two_hundred_characters_count(
     pool: Pool, mail: Mail, world: World
 ) -> None:

@@ -15,8 +15,17 @@ import pytest
 from messo.base import clock
 from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
-from messo.recipients import Wishes, amend, data_requests
-from messo.recipients.archive import Letter, forget_old, read_archive
+from messo.base.http import Request
+from messo.login import Session
+from messo.recipients import Wishes, amend, data_requests, state
+from messo.recipients.archive import (
+    ArchiveReplacedError,
+    Letter,
+    forget_old,
+    read_archive,
+    read_piece,
+)
+from messo.recipients.citizen_routes import CitizenRoutes
 from messo.recipients.data_requests import count_requests, failed_requests
 from messo.recipients.preferences import Preference, put_preferences
 from tests.conftest import Running
@@ -337,6 +346,31 @@ async def test_one_that_fails_is_put_off_then_given_up_and_blocks_nobody(
     assert (await bad.post(DATA, {"choice": "DOWNLOAD"})).status_code == 200
     await until_idle(pool, worker(secrets))
     assert await requests_of(pool, bad.code) == {"DOWNLOAD": ("CLOSED", 1)}
+
+
+async def test_a_download_breaks_off_when_another_archive_is_asked_for(
+    pool: Pool, running: Running, secrets: Secrets
+) -> None:
+    """Rather than end early as if it were whole."""
+    someone = await person(pool, running)
+    await someone.post(DATA, {"choice": "DOWNLOAD"})
+    await until_idle(pool, worker(secrets, many_letters))
+    routes = CitizenRoutes(unasked, pool, secrets, timedelta())
+    async with pool.connection() as conn:
+        asked = await state(conn, someone.code, "DOWNLOAD")
+        first = await read_piece(conn, someone.code, secrets, 0)
+    assert asked
+    assert first
+    pieces = routes._pieces(someone.code, asked, first)
+    assert await anext(pieces) == first
+    await someone.post(DATA, {"choice": "DOWNLOAD"})
+    with pytest.raises(ArchiveReplacedError):
+        await anext(pieces)
+    assert (await someone.get(f"{DATA}/DOWNLOAD/archive")).status_code == 404
+
+
+async def unasked(_: Request) -> Session:
+    raise AssertionError("nobody asks over HTTP here")
 
 
 async def test_an_archive_expires_and_is_forgotten(

@@ -10,7 +10,7 @@ from messo.base.crypto import Secrets
 from messo.base.db import Pool
 from messo.base.http import Problem
 from messo.base.work import Worker
-from messo.messages import mailbox
+from messo.messages import mailbox, search
 from messo.recipients import (
     Activation,
     Preference,
@@ -192,6 +192,48 @@ async def test_a_message_that_was_under_way_is_swept_up(
     await make_due(pool, someone.code)
     await until_idle(pool, step)
     assert await traces(pool, someone.code) == {}
+
+
+async def test_messages_that_were_being_indexed_leave_no_words(
+    pool: Pool, running: Running, world: World, rounds: Worker, secrets: Secrets
+) -> None:
+    someone = await person(pool, running)
+    await send(running, world, someone.code)
+    await decide(rounds)
+    step = worker_of(secrets)
+    await someone.post(DATA, {"choice": "DELETE"})
+    await make_due(pool, someone.code)
+    async with pool.connection() as other:
+        late = other.raw.transaction()
+        await late.start()
+        assert await search.index_new(other, someone.code) == 1
+        await until_idle(pool, step)
+        await late.commit()
+    assert "messages.words" in await traces(pool, someone.code)
+    await make_due(pool, someone.code)
+    await until_idle(pool, step)
+    assert await traces(pool, someone.code) == {}
+
+
+async def test_a_report_at_the_moment_of_the_erasure_waits_and_leaves_nothing(
+    pool: Pool, running: Running, world: World, rounds: Worker, secrets: Secrets
+) -> None:
+    someone = await person(pool, running)
+    message_id = await send(running, world, someone.code)
+    await decide(rounds)
+
+    async def report() -> bool:
+        async with pool.transaction() as conn:
+            return await mailbox.report_not_for_me(conn, someone.code, message_id)
+
+    async with pool.transaction() as conn:
+        await erase_now(conn, someone.code, [mailbox.erase], secrets, "operator")
+        reporting = asyncio.create_task(report())
+        async with pool.connection() as other:
+            while not await other.raw.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0)
+    assert await reporting is False
+    assert "messages.report" not in await traces(pool, message_id)
 
 
 async def test_who_enrols_again_keeps_what_is_theirs_since(

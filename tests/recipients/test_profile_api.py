@@ -142,6 +142,10 @@ async def test_what_is_left_out_stays_except_what_is_reset(pool: Pool, running: 
         ({"version": 0, "service_preferences_settings": {}}, None),
         ({"version": 0, "blocked_inbox_or_channels": {"s": ["SMS"]}}, None),
         ({"version": 0, "blocked_inbox_or_channels": {"s": "INBOX"}}, None),
+        # Ids are keys of tables, and the empty one stands for the whole profile in the feed.
+        ({"version": 0, "blocked_inbox_or_channels": {"": ["INBOX"]}}, None),
+        ({"version": 0, "blocked_inbox_or_channels": {"s" * 201: ["INBOX"]}}, None),
+        ({"version": 0, "blocked_inbox_or_channels": {"a b": ["INBOX"]}}, None),
     ],
 )
 async def test_a_body_that_breaks_the_rules_is_400(

@@ -20,7 +20,7 @@ def routes() -> list[Route]:
     """`/` is elsewhere: for whoever is not logged in it is another page."""
     return [
         citizen_page("/messages", "inbox.act", act, methods=("POST",)),
-        citizen_page("/messages/new", "inbox.new", show_new),
+        citizen_page("/messages/new", "inbox.new", show_new, by_itself=True),
     ]
 
 

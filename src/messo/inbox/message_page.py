@@ -29,7 +29,7 @@ async def show(visit: Visit) -> Response:
     """The message. Opening it marks it read, in the same transaction."""
     message = await _read(visit)
     line = message.line
-    if not line.is_read:
+    if not line.is_read and visit.request.method == "GET":  # HEAD asks without showing
         await mailbox.mark(visit.conn, visit.fiscal_code, [line.id], read=True)
     language = visit.texts.language
     return visit.page(

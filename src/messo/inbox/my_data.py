@@ -12,14 +12,10 @@ from messo.inbox.languages import ROME
 from messo.inbox.rendering import headers
 from messo.inbox.visit import Site, Visit, citizen_page, redirect
 from messo.recipients import DataRequest, abort, ask, history, state
-from messo.recipients.archive import read_piece
+from messo.recipients.archive import ArchiveReplacedError, read_piece
 
 _RECENT = 5
 _ON_A_PAGE = 50
-
-
-class ArchiveReplacedError(Exception):
-    """A new archive was asked for while the old one was on its way: the download breaks off."""
 
 
 def routes() -> list[Route]:

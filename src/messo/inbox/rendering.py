@@ -8,6 +8,7 @@ from starlette.responses import HTMLResponse, Response
 
 from messo.inbox.assets import asset_url, ours
 from messo.inbox.languages import Texts
+from messo.messages.characters import without_tricks
 
 
 def environment() -> Environment:
@@ -19,6 +20,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["shown"] = without_tricks  # of what institutions wrote
     made.globals["asset"] = asset_url
     made.globals["asset_remark"] = ours().remark
     return made

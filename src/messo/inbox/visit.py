@@ -122,8 +122,9 @@ def open_page(
     """A page for everybody. It knows the visitor's session if there is one, and reads no form."""
 
     async def run(visit: Visit) -> Response:
-        async with visit.site.pool.transaction() as conn:
-            await _recognise(visit, conn)
+        if visit.site.web.session_cookie in visit.request.cookies:
+            async with visit.site.pool.transaction() as conn:
+                await _recognise(visit, conn)
         return await function(visit)
 
     return _route(path, name, run, methods)
@@ -137,11 +138,13 @@ def citizen_page(
     methods: tuple[str, ...] = ("GET",),
     before_welcome: bool = False,
     stranger: Function | None = None,
+    by_itself: bool = False,
 ) -> Route:
     """A page for a citizen who is logged in, in one transaction, its form checked.
 
     `before_welcome`: also for one who has not finished the first steps; all others are led there.
-    `stranger`: what somebody sees there who was not logged in.
+    `stranger`: what somebody sees there who was not logged in. `by_itself`: scripts ask for it, so
+    that it does not keep a session open whose citizen has gone away.
     """
 
     async def run(visit: Visit) -> Response:
@@ -149,7 +152,7 @@ def citizen_page(
         if request.method == "POST":
             visit.form = await read_form(request)
         async with visit.site.pool.transaction() as conn:
-            await _recognise(visit, conn)
+            await _recognise(visit, conn, use=not by_itself)
             if visit.session is None or visit._profile is None:  # noqa: SLF001
                 if stranger and visit.site.web.session_cookie not in request.cookies:
                     return await stranger(visit)
@@ -166,11 +169,11 @@ def citizen_page(
     return _route(path, name, run, methods)
 
 
-async def _recognise(visit: Visit, conn: Connection) -> None:
+async def _recognise(visit: Visit, conn: Connection, *, use: bool = True) -> None:
     token = visit.request.cookies.get(visit.site.web.session_cookie)
     if token is None:
         return
-    session = await find_session(conn, token, visit.site.limits)
+    session = await find_session(conn, token, visit.site.limits, use=use)
     if session is None or session.kind != "web":
         return
     profile = await read_profile(conn, session.fiscal_code)

@@ -124,11 +124,12 @@ async def put_sessions(
 
 
 async def find_session(
-    conn: Connection, token: str, limits: Limits, kind: Kind = "web"
+    conn: Connection, token: str, limits: Limits, kind: Kind = "web", *, use: bool = True
 ) -> Session | None:
     """The open session of a token, marked as used now.
 
-    None if the token is unknown, of the other kind, expired or idle too long.
+    `use`: False where nobody is there, as when a page asks by itself. None if the token is unknown,
+    of the other kind, expired or idle too long.
     """
     digest, now = key_digest(token), clock.now()
     bucket = conn.bucket(digest.hex())
@@ -142,7 +143,7 @@ async def find_session(
     )
     if row is None:
         return None
-    if now - row["seen_at"] > _TOUCH:
+    if use and now - row["seen_at"] > _TOUCH:
         await conn.run(queries.touch_session, bucket=bucket, digest=digest, now=now)
     return _session(row)
 

@@ -195,11 +195,11 @@ async def erase(conn: Connection, fiscal_code: str, before: datetime) -> None:
     rows = await conn.rows(
         queries.lock_messages_of, bucket=bucket, fiscal_code=fiscal_code, before=before
     )
+    await conn.run(queries.erase_words, bucket=bucket, fiscal_code=fiscal_code)
     if not rows:
         return
     ids = [row["id"] for row in rows]
     await conn.run(queries.delete_contents, bucket=bucket, ids=ids)
-    await conn.run(queries.erase_words, bucket=bucket, fiscal_code=fiscal_code, ids=ids)
     await conn.run(queries.erase_reports, bucket=bucket, ids=ids)
     await conn.run(
         queries.erase_idempotency_keys,

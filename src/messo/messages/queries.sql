@@ -370,12 +370,14 @@ SELECT count(*) FROM (
 ) AS counted;
 
 -- name: report_message
--- Only one's own message, and once: the first time stays.
+-- Only one's own message, and once: the first time stays. Locked, so that no report outlives a message
+-- that is being erased.
 INSERT INTO messages.report (bucket, message_id, service_id, reported_at)
 SELECT m.bucket, m.id, m.service_id, :now
 FROM messages.message AS m
 WHERE m.bucket = :bucket AND m.id = :id AND m.fiscal_code = :fiscal_code
   AND m.status = 'PROCESSED'
+FOR KEY SHARE OF m
 ON CONFLICT DO NOTHING
 RETURNING service_id;
 
@@ -404,9 +406,9 @@ FOR UPDATE;
 DELETE FROM messages.message AS m WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[]);
 
 -- name: erase_words
--- Part of erasing a citizen.
-DELETE FROM messages.words AS w
-WHERE w.bucket = :bucket AND w.fiscal_code = :fiscal_code AND w.id = ANY(:ids::text[]);
+-- Part of erasing a citizen. All of them: one that was indexing at that moment has words of messages
+-- that are gone, and what is missing afterwards is indexed again by the next search.
+DELETE FROM messages.words AS w WHERE w.bucket = :bucket AND w.fiscal_code = :fiscal_code;
 
 -- name: erase_reports
 -- Part of erasing a citizen.

@@ -15,6 +15,8 @@ STEP = "messages.index"
 _MOST = 200  # characters of a query that are looked at
 _AT_ONCE = 500  # messages indexed while somebody waits
 _BATCH = 2000  # messages indexed in one transaction of the worker
+# PostgreSQL takes no more than 32 negations in a row; nobody means so many, in a row or not.
+_MOST_DASHES = 20
 # Said in a search, these mean something: then the last word is taken as it is.
 _OPERATOR = re.compile(r'["-]|\bor\b', re.IGNORECASE)
 _LAST_WORD = re.compile(r"(?:^|\s)([^\W_]{3,})\Z")
@@ -27,6 +29,8 @@ async def prepare(conn: Connection, fiscal_code: str, words: str) -> str:
     marks, `or` and `-` mean what they mean in a web search; the last word may be a beginning.
     """
     text = "".join(sign if sign.isprintable() else " " for sign in words[:_MOST]).strip()
+    if text.count("-") > _MOST_DASHES:
+        text = text.replace("-", " ").strip()
     if not text:
         return ""
     start, head = "", ""

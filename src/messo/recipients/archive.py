@@ -51,6 +51,10 @@ class IncompleteError(Exception):
     """A piece of the archive was not stored."""
 
 
+class ArchiveReplacedError(Exception):
+    """A new archive was asked for while the old one was on its way: the download breaks off."""
+
+
 # `letters(conn, fiscal_code, after, limit)`: with an id above `after`, oldest first.
 Letters = Callable[[Connection, str, str, int], Awaitable[Sequence[Letter]]]
 Stage = Callable[[Connection], Awaitable[Any]]

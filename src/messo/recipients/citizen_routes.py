@@ -27,16 +27,17 @@ from messo.base.wire import ProblemDocument
 from messo.login import Session
 from messo.recipients import citizen_wire as wire
 from messo.recipients import data_requests
-from messo.recipients.archive import read_piece
+from messo.recipients.archive import ArchiveReplacedError, read_piece
 from messo.recipients.choices import ServiceChoice, put_choice, read_choice
-from messo.recipients.data_requests import Choice
+from messo.recipients.data_requests import Choice, DataRequest
 from messo.recipients.email import SendValidation, ask_validation, is_email_already_taken
 from messo.recipients.installations import put_installation
 from messo.recipients.profile import Profile, not_enrolled, read_profile
 from messo.recipients.update import update_profile
+from messo.recipients.wire import SERVICE_ID
 
 _BODY = 100 * 1024  # bytes, as the reference platform reads
-_SERVICE_ID = re.compile(r"[0-9a-zA-Z\-\._\/+]{1,200}\Z")
+_SERVICE_ID = re.compile(SERVICE_ID)
 _INSTALLATION_ID = re.compile(r"[\x21-\x7e]{1,200}\Z")
 _PLAIN = ((b"content-type", b"text/plain; charset=utf-8"),)
 _NEVER_KEPT: Headers = ((b"cache-control", b"no-store"),)
@@ -138,12 +139,14 @@ class CitizenRoutes:
 
     async def download(self, request: Request) -> Answer:
         session = await self.authenticate(request)
-        first = await self._piece(session.fiscal_code, 0)
-        if first is None:
+        async with self.pool.connection() as conn:
+            asked = await data_requests.state(conn, session.fiscal_code, "DOWNLOAD")
+            first = await read_piece(conn, session.fiscal_code, self.secrets, 0)
+        if asked is None or first is None:
             raise Problem(
                 404, "Not found", "There is no archive of your data, or it is not ready yet."
             )
-        return StreamedAnswer(200, self._pieces(session.fiscal_code, first), _ZIP)
+        return StreamedAnswer(200, self._pieces(session.fiscal_code, asked, first), _ZIP)
 
     async def register_device(self, request: Request) -> Answer:
         session = await self.authenticate(request)
@@ -167,16 +170,20 @@ class CitizenRoutes:
             )
         return _json(wire.Stored("ok"))
 
-    async def _piece(self, fiscal_code: str, number: int) -> bytes | None:
-        async with self.pool.connection() as conn:
-            return await read_piece(conn, fiscal_code, self.secrets, number)
-
-    async def _pieces(self, fiscal_code: str, first: bytes) -> AsyncIterator[bytes]:
-        number, piece = 0, first
-        while piece:
+    async def _pieces(
+        self, fiscal_code: str, asked: DataRequest, first: bytes
+    ) -> AsyncIterator[bytes]:
+        piece: bytes | None = first
+        number = 0
+        while piece is not None:
             yield piece
             number += 1
-            piece = await self._piece(fiscal_code, number) or b""
+            async with self.pool.connection() as conn:
+                # In this order: what is replaced after the look is at least not mixed.
+                piece = await read_piece(conn, fiscal_code, self.secrets, number)
+                now = await data_requests.state(conn, fiscal_code, "DOWNLOAD")
+            if now is None or now.version != asked.version:
+                raise ArchiveReplacedError
 
     def routes(self) -> list[Route]:
         """All of them, as served and as documented."""

@@ -13,7 +13,7 @@ from messo.recipients.data_requests import Choice, DataRequest, Status
 from messo.recipients.installations import Platform
 from messo.recipients.profile import Mode, Profile
 from messo.recipients.update import ProfileUpdate
-from messo.recipients.wire import EMAIL, FiscalCode, Language
+from messo.recipients.wire import EMAIL, SERVICE_ID, FiscalCode, Language
 
 Email = Annotated[
     str, Meta(pattern=EMAIL, max_length=254, description="An e-mail address.", examples=["a@b.it"])
@@ -31,7 +31,7 @@ TermsVersion = Annotated[
 ]
 Channel = Literal["INBOX", "EMAIL", "WEBHOOK"]
 Blocked = Annotated[
-    dict[str, list[Channel]],
+    dict[Annotated[str, Meta(pattern=SERVICE_ID)], list[Channel]],
     Meta(description="LEGACY mode only: what is blocked, by service id.", max_length=10_000),
 ]
 
