@@ -1,5 +1,6 @@
 """A citizen's own data: taken away, erased after days, and every change told in a sentence."""
 
+import asyncio
 import io
 import json
 import zipfile
@@ -9,11 +10,16 @@ import pytest
 
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
+from messo.base.work import Worker
+from messo.inbox.languages import ROME
 from messo.recipients import DataRequest, ServiceChoice, history, put_choice, state
 from messo.recipients.history import Note, note
+from tests.conftest import Running
 from tests.inbox.conftest import LogIn
 from tests.inbox.pages import Browser, FoundForm, citizen
-from tests.recipients.asked import until_idle, worker
+from tests.messages.mail import Mail
+from tests.recipients import asked
+from tests.recipients.asked import until_idle
 from tests.world import World
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +57,7 @@ async def test_an_archive_is_asked_for_and_fetched(
     assert "In preparazione" in (await browser.page("/data?done=asked-1")).text
     assert (await browser.get("/data/archive.zip")).status_code == 404
 
-    await until_idle(pool, worker(secrets))
+    await until_idle(pool, asked.worker(secrets))
 
     page = await browser.page("/data")
     assert "/data/archive.zip" in page.links
@@ -67,13 +73,70 @@ async def test_an_archive_is_asked_for_and_fetched(
     assert (await browser.get("/data/archive.zip")).status_code == 404, "a new one is made"
 
 
+async def test_the_archive_holds_the_messages_and_only_ones_own(
+    pool: Pool,
+    running: Running,
+    worker: Worker,
+    browse: LogIn,
+    world: World,
+    secrets: Secrets,
+) -> None:
+    mine, theirs = await citizen(pool, "DAT", 16), await citizen(pool, "DAT", 17)
+    mail = Mail(running, worker)
+    sent = [
+        await mail.post(caller, mine, subject=f"Solo per te, {number}, con tanti saluti")
+        for number, caller in enumerate((world.anna, world.bruno))
+    ]
+    other = await mail.post(world.anna, theirs, subject="Questo è di un'altra persona")
+    await mail.settle()
+    browser = await browse(mine)
+    await browser.send(await form_of(browser, "download"))
+    await until_idle(pool, asked.worker(secrets))
+    answer = await browser.get("/data/archive.zip")
+    assert answer.status_code == 200
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
+        assert packed.testzip() is None
+        everything = "\n".join(
+            name + packed.read(name).decode() for name in packed.namelist() if "." in name
+        )
+    for number, one in enumerate(sent):
+        assert one in everything
+        assert f"Solo per te, {number}, con tanti saluti" in everything
+    assert "La tua tessera della biblioteca è pronta" in everything
+    for hidden in (other, theirs, "altra persona"):
+        assert hidden not in everything
+
+
+async def test_pressed_at_once_on_two_devices_is_asked_once(
+    pool: Pool, browse: LogIn, world: World
+) -> None:
+    fiscal_code = await citizen(pool, "DAT", 18)
+    browsers = [await browse(fiscal_code) for _ in range(2)]
+    for choice in ("DOWNLOAD", "DELETE"):
+        forms = [
+            await form_of(one, "download")
+            if choice == "DOWNLOAD"
+            else (await one.page("/data/delete")).form("/data/delete")
+            for one in browsers
+        ]
+        answers = await asyncio.gather(
+            *(one.send(form) for one, form in zip(browsers * 3, forms * 3, strict=True))
+        )
+        # Whoever comes second is told so, or is led to what was asked already.
+        assert {answer.status_code for answer in answers} <= {303, 409}
+        assert 303 in {answer.status_code for answer in answers}
+        waiting = await wish(pool, fiscal_code, choice)
+        assert waiting is not None
+        assert (waiting.status, waiting.version) == ("PENDING", 0)
+
+
 async def test_anothers_archive_is_not_there(
     pool: Pool, browse: LogIn, world: World, secrets: Secrets
 ) -> None:
     mine, theirs = await citizen(pool, "DAT", 2), await citizen(pool, "DAT", 3)
     owner, other = await browse(theirs), await browse(mine)
     await owner.send(await form_of(owner, "download"))
-    await until_idle(pool, worker(secrets))
+    await until_idle(pool, asked.worker(secrets))
     assert (await owner.get("/data/archive.zip")).status_code == 200
     assert (await other.get("/data/archive.zip")).status_code == 404
     assert "/data/archive.zip" not in (await other.page("/data")).links
@@ -85,7 +148,7 @@ async def test_an_archive_that_is_old_is_not_offered(
     fiscal_code = await citizen(pool, "DAT", 4)
     browser = await browse(fiscal_code)
     await browser.send(await form_of(browser, "download"))
-    await until_idle(pool, worker(secrets))
+    await until_idle(pool, asked.worker(secrets))
     async with pool.transaction() as conn:
         await conn.raw.execute(
             "UPDATE recipients.archive_part SET expires_at = now() WHERE fiscal_code = $1",
@@ -120,6 +183,8 @@ async def test_deleting_is_explained_asked_and_taken_back(
     assert round((waiting.due_at - waiting.created_at) / timedelta(days=1), 3) == 7
     page = await browser.page("/data")
     assert "Il tuo profilo sarà cancellato il" in page.text
+    assert f"{waiting.due_at.astimezone(ROME):%-d}" in page.text.split("cancellato il", 1)[1][:40]
+    assert waiting.due_at.astimezone(ROME).strftime("%H:%M") in page.text
     assert (await browser.get("/data/delete")).headers["location"] == "/data"
 
     answer = await browser.send(page.form("/data", action="keep"))
@@ -162,7 +227,7 @@ async def test_what_failed_is_said_and_can_be_asked_again(
     assert again.status == "PENDING"
 
 
-@pytest.mark.parametrize("action", ["", "delete", "x" * 3000, "keep"])
+@pytest.mark.parametrize("action", ["", "delete", "x" * 10_000, "DOWNLOAD", "\0", "keep"])
 async def test_a_strange_wish_is_refused(
     pool: Pool, browse: LogIn, world: World, action: str
 ) -> None:

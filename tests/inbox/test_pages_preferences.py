@@ -3,7 +3,15 @@
 import pytest
 
 from messo.base.db import Pool
-from messo.recipients import Preference, Profile, choose_mode, put_preferences, read_profile
+from messo.recipients import (
+    Preference,
+    Profile,
+    ServiceChoice,
+    choose_mode,
+    put_preferences,
+    read_choice,
+    read_profile,
+)
 from tests.inbox.conftest import LogIn
 from tests.inbox.pages import check, citizen
 from tests.world import World
@@ -39,6 +47,10 @@ async def test_changing_the_mode_says_first_what_is_lost(
     assert answer.headers["location"] == "/preferences?done=saved-1"
     after = await profile_of(pool, fiscal_code)
     assert (after.mode, after.settings_version) == ("MANUAL", 1)
+    async with pool.transaction() as conn:
+        for one in (world.anna, world.bruno, world.secure):
+            choice = await read_choice(conn, fiscal_code, one.id)
+            assert choice == ServiceChoice(False, False, False, False, 1)
     again = await browser.page("/preferences/mode?mode=AUTO")
     assert "non si perde nulla" in again.text
 
@@ -76,6 +88,9 @@ async def test_a_question_older_than_another_change_is_a_conflict(
         {"settings_version": "-1"},
         {"settings_version": "9" * 50},
         {"settings_version": "²"},
+        {"mode": "\0"},
+        {"mode": "x" * 10_000},
+        {"settings_version": "0\0"},
     ],
 )
 async def test_a_hostile_answer_is_refused(
@@ -102,7 +117,7 @@ async def test_the_language_is_chosen(pool: Pool, browse: LogIn, world: World) -
     await browser.page(answer.headers["location"], "en")
 
 
-@pytest.mark.parametrize("language", ["", "de", "x" * 5000, "it_IT"])
+@pytest.mark.parametrize("language", ["", "de", "x" * 5000, "it_IT", "\0", "en\n", "EN"])
 async def test_a_language_without_pages_is_refused(
     pool: Pool, browse: LogIn, world: World, language: str
 ) -> None:
@@ -122,6 +137,34 @@ async def test_a_closed_inbox_is_opened_again(pool: Pool, browse: LogIn, world: 
     assert (await profile_of(pool, fiscal_code)).is_inbox_enabled
     page = await browser.page("/preferences?done=saved-1")
     assert "La tua casella è chiusa" not in page.text
+
+
+async def test_the_same_mode_again_forgets_nothing(pool: Pool, browse: LogIn, world: World) -> None:
+    fiscal_code = await citizen(pool, "PRF", 10)
+    async with pool.transaction() as conn:
+        await put_preferences(
+            conn, [Preference(fiscal_code, world.anna.id, 0, is_inbox_enabled=False)]
+        )
+    browser = await browse(fiscal_code)
+    form = (await browser.page("/preferences/mode?mode=MANUAL")).form("/preferences/mode")
+    answer = await browser.send(form, mode="AUTO")
+    assert answer.headers["location"] == "/preferences?done=saved-1"
+    async with pool.transaction() as conn:
+        assert not (await read_choice(conn, fiscal_code, world.anna.id)).is_inbox_enabled
+
+
+async def test_each_citizens_preferences_are_their_own(
+    pool: Pool, browse: LogIn, world: World
+) -> None:
+    mine, theirs = await citizen(pool, "PRF", 11), await citizen(pool, "PRF", 12)
+    before = await profile_of(pool, theirs)
+    browser = await browse(mine)
+    question = await browser.page("/preferences/mode?mode=MANUAL")
+    await browser.send(question.form("/preferences/mode"), fiscal_code=theirs)
+    form = (await browser.page("/preferences")).form("/preferences", action="language")
+    await browser.send(form, language="en", fiscal_code=theirs)
+    assert (await profile_of(pool, mine)).mode == "MANUAL"
+    assert await profile_of(pool, theirs) == before
 
 
 @pytest.mark.parametrize("csrf", [None, "", "wrong"])

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from messo.base.db import Pool
+from messo.base.work import Worker
 from messo.recipients import (
     Activation,
     Preference,
@@ -15,8 +16,10 @@ from messo.recipients import (
     read_choice,
 )
 from messo.services.services import NewService, create_institution, create_service, set_state
+from tests.conftest import Running
 from tests.inbox.conftest import LogIn
-from tests.inbox.pages import Browser, Page, citizen
+from tests.inbox.pages import Browser, Page, check, citizen
+from tests.messages.mail import Mail
 from tests.world import ACTOR, SANDBOX, World
 
 pytestmark = pytest.mark.anyio
@@ -121,6 +124,29 @@ async def test_a_service_is_switched_off_and_on(pool: Pool, browse: LogIn, world
     assert choice == ServiceChoice(True, True, True, True, 0)
 
 
+async def test_a_service_that_is_switched_off_cannot_write(
+    pool: Pool, running: Running, worker: Worker, browse: LogIn, world: World
+) -> None:
+    """Each switch holds for what comes after it: the sender learns so, and nobody else's."""
+    mine, theirs = await citizen(pool, "SRV", 18), await citizen(pool, "SRV", 19)
+    browser, mail = await browse(mine), Mail(running, worker)
+
+    async def fate(fiscal_code: str) -> str:
+        sent = await mail.send(world.anna, fiscal_code)
+        answer = await running.client.get(
+            f"/api/v1/messages/{fiscal_code}/{sent}", headers=world.anna.headers
+        )
+        return str(answer.json()["status"])
+
+    assert await fate(mine) == "PROCESSED"
+    await save(browser, world.anna.id, inbox=None)
+    assert [await fate(mine), await fate(theirs)] == ["REJECTED", "PROCESSED"]
+    await save(browser, world.anna.id, inbox="1")
+    assert await fate(mine) == "PROCESSED"
+    page = await browser.page("/")
+    assert len([link for link in page.links if link.startswith("/messages/")]) == 2
+
+
 async def test_what_the_page_does_not_show_is_kept(pool: Pool, browse: LogIn, world: World) -> None:
     fiscal_code = await citizen(pool, "SRV", 5)
     stored = Preference(
@@ -178,6 +204,7 @@ async def test_a_page_older_than_a_change_of_mode_changes_nothing(
         await choose_mode(conn, fiscal_code, "MANUAL")
     answer = await browser.send(form)
     assert answer.status_code == 409
+    assert path in check(answer.text, "it").links, "the way to the page as it is now"
     assert not (await choice_of(pool, fiscal_code, world.anna.id)).is_inbox_enabled
 
 
@@ -209,6 +236,56 @@ async def test_a_hostile_version_is_refused(
     answer = await browser.send(form, settings_version=version, inbox=None)
     assert answer.status_code in {400, 409}
     assert (await choice_of(pool, fiscal_code, world.anna.id)).is_inbox_enabled
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ("&inbox=%00", 400),
+        ("&settings_version=0&settings_version=7", 409),
+        ("&settings_version=7&settings_version=x", 400),
+        ("&read_status=1&inbox=" + "x" * 70_000, 413),
+        ("&csrf=wrong", 403),
+    ],
+)
+async def test_a_hostile_form_switches_nothing(
+    pool: Pool, browse: LogIn, world: World, more: str, status: int
+) -> None:
+    fiscal_code = await citizen(pool, "SRV", 20)
+    browser = await browse(fiscal_code)
+    path = f"/services/{world.anna.id}"
+    fields = (await browser.page(path)).form(path).fields
+    answer = await browser.client.post(
+        path,
+        content=f"csrf={fields['csrf']}&settings_version=0{more}",  # without `inbox`: off
+        headers={
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items()),
+            "Accept-Language": "it",
+        },
+    )
+    assert answer.status_code == status
+    check(answer.text, "it")
+    assert (await choice_of(pool, fiscal_code, world.anna.id)).is_inbox_enabled
+
+
+async def test_a_page_cannot_activate_a_special_service(
+    pool: Pool, browse: LogIn, world: World
+) -> None:
+    """Nor switch one off: whatever a form says, its inbox is its activation."""
+    path = f"/services/{world.special.id}"
+    for number, active in ((21, False), (22, True)):
+        fiscal_code = await citizen(pool, "SRV", number)
+        if active:
+            async with pool.transaction() as conn:
+                await put_activations(conn, [Activation(fiscal_code, world.special.id, "ACTIVE")])
+        browser = await browse(fiscal_code)
+        known = f"/services/{world.anna.id}"
+        fields = (await browser.page(known)).form(known).fields
+        for inbox in ({"inbox": "1"}, {}):
+            given = {"csrf": fields["csrf"], "settings_version": "0", **inbox}
+            assert (await browser.post(path, given)).status_code == 303
+            assert (await choice_of(pool, fiscal_code, world.special.id)).is_inbox_enabled is active
 
 
 @pytest.mark.parametrize("csrf", [None, "", "wrong"])

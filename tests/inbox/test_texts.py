@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
@@ -33,14 +34,17 @@ def used() -> set[str | tuple[str, ...]]:
     return found
 
 
-def known() -> Known:
+def italian() -> Catalog:
     with (INBOX / "locale" / "it.po").open("rb") as file:
-        catalogue = read_po(file, abort_invalid=True)
+        return read_po(file, abort_invalid=True)
+
+
+def known() -> Known:
     return {
         message.id if isinstance(message.id, str) else tuple(message.id): (
             (message.string,) if isinstance(message.string, str) else tuple(message.string or ())
         )
-        for message in catalogue
+        for message in italian()
         if message.id
     }
 
@@ -50,6 +54,13 @@ def test_every_text_has_an_italian_one_and_none_is_left_over() -> None:
     assert len(asked) > 200
     assert asked - there.keys() == set()
     assert there.keys() - asked == set()
+
+
+def test_no_translation_is_old_or_only_guessed() -> None:
+    catalogue = italian()
+    assert not catalogue.obsolete
+    assert [message.id for message in catalogue if message.id and message.fuzzy] == []
+    assert str(catalogue.locale) == "it"
 
 
 def test_translations_name_the_same_values() -> None:

@@ -171,10 +171,42 @@ async def test_what_begins_with_the_words_comes_first_and_pages_meet(
     assert names == sorted(names, key=str.lower)
 
 
+async def test_what_a_search_counts_ends_where_its_pages_end(
+    running: Running, pool: Pool, headers: Any
+) -> None:
+    async with pool.transaction() as conn:
+        await conn.script(
+            "INSERT INTO services.institution (id, fiscal_code, name, email, permissions, "
+            "created_at) SELECT 'INST' || n, lpad((n + 5000)::text, 11, '0'), 'Ente Centuno ' || n,"
+            " 'a@example.org', '{}', now() FROM generate_series(1, 102) AS n"
+        )
+        await conn.script(
+            "INSERT INTO services.service (id, institution_id, name, department, category, state, "
+            "require_secure_channels, authorized_recipients, authorized_cidrs, "
+            "max_allowed_payment_amount, created_at) SELECT 'SERV' || n, 'INST' || n, 'Uno', '-', "
+            "'STANDARD', 'published', false, '{}', '{}', 0, now() FROM generate_series(1, 102) AS n"
+        )
+    found = await get(running, headers, "/institutions", search="centuno", limit=100)
+    assert (len(found["institutions"]), found["count"]) == (100, 100)
+    last = await get(running, headers, "/institutions", search="centuno", limit=100, offset=100)
+    assert (len(last["institutions"]), last["count"]) == (2, 100)
+    one = await get(running, headers, "/institutions", search="centuno", limit=1)
+    assert len(one["institutions"]) == 1
+    all_of_them = await get(running, headers, "/institutions", limit=1, offset=100_000)
+    assert all_of_them["institutions"] == []
+    assert all_of_them["count"] > 102
+    async with pool.transaction() as conn:
+        await conn.script("UPDATE services.service SET state = 'deleted' WHERE id LIKE 'SERV%'")
+
+
 @pytest.mark.parametrize(
     ("path", "query"),
     [
         ("/institutions", {"limit": "0"}),
+        ("/institutions", {"limit": "1.0"}),
+        ("/institutions", {"limit": " 1"}),
+        ("/institutions", {"limit": "١"}),
+        ("/institutions", {"offset": "+1"}),
         ("/institutions", {"limit": "101"}),
         ("/institutions", {"limit": "x"}),
         ("/institutions", {"offset": "-1"}),
@@ -302,6 +334,13 @@ async def test_describing_touches_what_is_named_and_counts_and_is_audited(pool: 
         ("email", "nobody"),
         ("email", "a@b.example.org?subject=x\n"),
         ("pec", "<a@example.org>"),
+        ("email", "a?bcc=b@example.org"),
+        ("email", "a%0d%0abcc:b@example.org"),
+        ("email", "a&b@example.org"),
+        ("email", "a#b@example.org"),
+        ("pec", "\u202ea@example.org"),
+        ("web_url", "https://example.org/\udcff"),
+        ("address", "Via Roma \udcff"),
         ("phone", "call me"),
         ("address", "one\ntwo"),
         ("address", "x" * 301),
@@ -319,7 +358,7 @@ async def test_a_contact_of_the_wrong_form_is_refused(
             await describe_service(conn, ACTOR, world.anna.id, None, {name: value})
         with pytest.raises(NotAcceptedError, match=name):
             await create_service(conn, ACTOR, world.anna.institution, new, SANDBOX)
-        for text in ("x" * 5001, "\x00"):
+        for text in ("x" * 5001, "\x00", "\udcff"):
             with pytest.raises(NotAcceptedError, match="description"):
                 await describe_service(conn, ACTOR, world.anna.id, text, {})
 

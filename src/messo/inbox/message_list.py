@@ -71,7 +71,7 @@ async def show_new(visit: Visit) -> Response:
         visit.conn, visit.fiscal_code, Filters(), limit=_ON_A_PAGE, after=after or None
     )
     if not found.items:
-        return Response(status_code=204)
+        return Response(status_code=204, headers={"Cache-Control": "no-store"})
     return visit.page(
         "new_messages.html",
         page=found,

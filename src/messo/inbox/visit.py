@@ -189,14 +189,14 @@ def _turned_away(visit: Visit) -> Response:
     """Not logged in, or not any more. A form that was being filled in is not silently lost."""
     request = visit.request
     if request.headers.get("hx-request"):
-        return Response(status_code=200, headers={"HX-Refresh": "true"})
+        return Response(headers={"HX-Refresh": "true", "Cache-Control": "no-store"})
     expired = visit.site.web.session_cookie in request.cookies
     if request.method == "POST":
-        return visit.error(401, "expired", back="/")
+        return visit.error(401, "expired", back="/", lost=True)
     path = _address(request)
     if not expired:
         return redirect(f"/login?return_to={quote(path, safe='')}")
-    return visit.error(401, "expired", back=path)
+    return visit.error(401, "expired", back=path, lost=False)
 
 
 def _route(path: str, name: str, run: Function, methods: tuple[str, ...]) -> Route:
@@ -224,9 +224,15 @@ def _unforeseen(visit: Visit, name: str, error: Exception) -> Response:
     number = new_id()
     if db.passes(error):
         logger.warning("not available", request=number, route=name, error=log.describe(error))
-        return visit.error(503, "busy", number=number)
+        return visit.error(503, "busy", again=_again(visit.request))
     logger.error("unforeseen", request=number, route=name, exc_info=error)
     return visit.error(500, "broken", number=number)
+
+
+def _again(request: Request) -> str:
+    """Where to try again. A form's address is not always a page, so that begins at the front."""
+    address = _address(request)
+    return "/" if request.method == "POST" or address.startswith("//") else address
 
 
 def language_of(request: Request) -> Language:

@@ -2,8 +2,11 @@
 
 import re
 
+from messo.base.parameters import storable
+
 _WEB = re.compile(r"https?://[^\s\"'<>\\^`{|}\x00-\x20\x7f]+\Z", re.IGNORECASE)
-_MAIL = re.compile(r"[^\s@\"'<>,;:\\\x00-\x20\x7f]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,63}\Z")
+# Without what ends an address in a `mailto:` link, or begins another in it.
+_MAIL = re.compile(r"[A-Za-z0-9.!$*+/=^_`{|}~-]{1,64}@[A-Za-z0-9.-]+\.[A-Za-z]{2,63}\Z")
 _TELEPHONE = re.compile(r"\+?[0-9][0-9 ./()-]{2,39}\Z")
 _LINE = re.compile(r"[^\x00-\x1f\x7f]{1,300}\Z")
 _TEXT = re.compile(r"[^\x00]{1,4000}\Z")
@@ -33,6 +36,7 @@ def refusal(name: str, value: str) -> str | None:
     if name not in _KNOWN:
         return f"a service has no {name}; there are {', '.join(NAMES)}"
     pattern, is_a = _KNOWN[name]
-    if not pattern.match(value) or (pattern in {_WEB, _MAIL} and len(value) > _LONGEST):
+    too_long = pattern in {_WEB, _MAIL} and len(value) > _LONGEST
+    if too_long or not pattern.match(value) or not storable(value):
         return f"{name} must be {is_a}"
     return None

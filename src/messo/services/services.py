@@ -13,6 +13,7 @@ import msgspec
 from messo.base import clock
 from messo.base.db import Connection, Row
 from messo.base.ids import new_id
+from messo.base.parameters import storable
 from messo.base.sql import Queries
 from messo.operations import record
 from messo.services import contacts
@@ -226,7 +227,7 @@ def _check(new: NewService) -> None:
 
 
 def _check_description(description: str, values: Mapping[str, str]) -> None:
-    if len(description) > _LONGEST_DESCRIPTION or "\x00" in description:
+    if len(description) > _LONGEST_DESCRIPTION or not storable(description):
         raise NotAcceptedError(
             f"a description is a text of at most {_LONGEST_DESCRIPTION} characters"
         )
