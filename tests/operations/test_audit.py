@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from messo.base import log
 from messo.base.db import Connection, Pool
 from messo.operations import audit, operators, record
 from tests.world import AUTO, World
@@ -133,11 +132,12 @@ async def test_the_worlds_own_audit_names_no_citizen(pool: Pool, secrets: Any) -
 
     from messo.services.services import NewService, create_institution, create_service
 
-    assert log.redact(AUTO) != AUTO
+    sandbox = "AAAAAA00A00A000A"
     async with pool.transaction() as conn:
         made = await create_institution(conn, "op", "00000000701", "Comune", "c@example.org")
         new = replace(NewService("x"), authorized_recipients=(AUTO,))
-        await create_service(conn, "op", made, new, "AAAAAA00A00A000A")
+        await create_service(conn, "op", made, new, sandbox)
         rows = await conn.raw.fetch("SELECT a::text AS text FROM operations.audit AS a")
     assert len(rows) > 2
-    assert all(log.redact(row["text"]) == row["text"] for row in rows)
+    # The codes themselves, not their pattern: one id in some hundreds looks like a fiscal code.
+    assert [row["text"] for row in rows if AUTO in row["text"] or sandbox in row["text"]] == []
