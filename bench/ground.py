@@ -191,7 +191,10 @@ def load(
     connections: int = 64,
     rate: float | None = None,
 ) -> dict[str, Any]:
-    """Run the load in a process of its own; what it reports."""
+    """Run the load in a process of its own; what it reports.
+
+    `requests`: method, path, one header line, body.
+    """
     spec = {
         "port": port,
         "requests": requests,
@@ -226,10 +229,15 @@ def submits(made: Ground, *, personal: bool = True) -> list[tuple[str, str, str,
                 + "Puoi ritirarla allo sportello quando vuoi, con un documento. " * 13,
             },
         }
-        key = made.senders[i % SENDERS][1]
+        key = key_line(made.senders[i % SENDERS][1])
         text = json.dumps(body, ensure_ascii=False)
         requests.append(("POST", "/api/v1/messages", key, text))
     return requests
+
+
+def key_line(key: str) -> str:
+    """The header line of a service's requests."""
+    return f"Ocp-Apim-Subscription-Key: {key}"
 
 
 def _word(number: int) -> str:

@@ -76,7 +76,8 @@ class Load:
 
 async def run(spec: dict[str, Any]) -> dict[str, Any]:
     requests = [
-        build(spec["port"], method, path, key, body) for method, path, key, body in spec["requests"]
+        build(spec["port"], method, path, header, body)
+        for method, path, header, body in spec["requests"]
     ]
     load = Load(requests, spec["seconds"], spec.get("rate"))
     loop = asyncio.get_running_loop()
@@ -116,11 +117,12 @@ async def run(spec: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def build(port: int, method: str, path: str, key: str, body: str) -> bytes:
+def build(port: int, method: str, path: str, header: str, body: str) -> bytes:
+    """`header`: one whole line, the one that says who asks."""
     data = body.encode()
     return (
         f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
-        f"Ocp-Apim-Subscription-Key: {key}\r\nContent-Type: application/json\r\n"
+        f"{header}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(data)}\r\n\r\n"
     ).encode() + data
 

@@ -3,7 +3,18 @@
 import asyncio
 import json
 
-from bench.ground import SENDERS, Ground, Line, console, load, median, server, submits, worker
+from bench.ground import (
+    SENDERS,
+    Ground,
+    Line,
+    console,
+    key_line,
+    load,
+    median,
+    server,
+    submits,
+    worker,
+)
 from messo.base import db
 
 ROUNDS = 3
@@ -18,7 +29,7 @@ def run(made: Ground) -> None:
             (
                 "POST",
                 "/api/v1/profiles",
-                made.senders[i % SENDERS][1],
+                key_line(made.senders[i % SENDERS][1]),
                 json.dumps({"fiscal_code": code}),
             )
             for i, code in enumerate(made.citizens[:20_000])
@@ -55,6 +66,11 @@ async def _gets(made: Ground) -> list[tuple[str, str, str, str]]:
     )
     await conn.close()
     return [
-        ("GET", f"/api/v1/messages/{row['fiscal_code']}/{row['id']}", keys[row["service_id"]], "")
+        (
+            "GET",
+            f"/api/v1/messages/{row['fiscal_code']}/{row['id']}",
+            key_line(keys[row["service_id"]]),
+            "",
+        )
         for row in rows
     ]
