@@ -199,7 +199,7 @@ class LoginRoutes:
                 f"{_BASE}/session",
                 "getSession",
                 self.session,
-                "About this session",
+                "Read who is logged in",
                 "",
                 None,
                 {
@@ -213,9 +213,7 @@ class LoginRoutes:
                     ),
                 ),
             ),
-            Route(
-                "POST", f"{_BASE}/logout", "logout", self.logout, "End this session", answers=done
-            ),
+            Route("POST", f"{_BASE}/logout", "logout", self.logout, "Log out", answers=done),
             Route(
                 "GET",
                 f"{_BASE}/sessions",
@@ -243,7 +241,7 @@ class LoginRoutes:
                 "closeAllSessions",
                 self.close_all,
                 "Log out everywhere",
-                "This session included. Messo's own.",
+                "The one that asks included. Messo's own.",
                 None,
                 done,
             ),

@@ -82,11 +82,11 @@ class Web:
         return await open_session(conn, identity, "web", label(user_agent), self.limits)
 
     def csrf_token(self, session: Session) -> str:
-        """What the forms of this session carry, and no other site can know."""
+        """What the forms of one login carry, and no other site can know."""
         return self.secrets.keyed_digest(f"login.form:{session.digest.hex()}").hex()
 
     def is_csrf_token(self, session: Session, given: str) -> bool:
-        """Whether a form came from a page of this session; takes as long whatever is given."""
+        """Whether a form came from a page of the same login; takes as long whatever is given."""
         expected = self.csrf_token(session).encode()
         return hmac.compare_digest(given.encode("utf-8", "replace"), expected)
 
