@@ -10,6 +10,8 @@ CREATE SCHEMA login;
 
 CREATE SCHEMA messages;
 
+CREATE SCHEMA notifications;
+
 CREATE SCHEMA operations;
 
 CREATE SCHEMA recipients;
@@ -116,6 +118,15 @@ CREATE TABLE content.configuration (
     CONSTRAINT configuration_has_precondition_check CHECK ((has_precondition = ANY (ARRAY['ALWAYS'::text, 'ONCE'::text, 'NEVER'::text])))
 );
 
+CREATE TABLE events.counter (
+    bucket smallint NOT NULL,
+    service_id text NOT NULL COLLATE pg_catalog."C",
+    last bigint NOT NULL
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE events.counter IS 'The last position given to an event of each service.';
+
 CREATE TABLE events.log (
     bucket smallint NOT NULL,
     message_id text NOT NULL COLLATE pg_catalog."C",
@@ -123,9 +134,93 @@ CREATE TABLE events.log (
     about text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
     service_id text NOT NULL COLLATE pg_catalog."C",
     at timestamp with time zone NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='10000');
+
+COMMENT ON TABLE events.log IS 'Facts about messages that are not published yet, in the bucket of the citizen. The key is the fact itself, so no fact is logged twice.';
+
+CREATE TABLE events.published (
+    bucket smallint NOT NULL,
+    service_id text NOT NULL COLLATE pg_catalog."C",
+    "position" bigint NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    message_id text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    about text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    published_at timestamp with time zone NOT NULL
 );
 
-COMMENT ON TABLE events.log IS 'What happened to messages. The key is the fact itself, so no fact is logged twice.';
+COMMENT ON TABLE events.published IS 'Facts in the order in which readers see them. The bucket is of the service.';
+
+COMMENT ON COLUMN events.published."position" IS 'Counts up by one per service; only an erasure leaves gaps.';
+
+COMMENT ON COLUMN events.published.about IS 'The channel of a notice; empty where the kind says it all.';
+
+CREATE TABLE events.publisher (
+    bucket smallint NOT NULL
+);
+
+COMMENT ON TABLE events.publisher IS 'Locked by whoever publishes the facts of this bucket: one at a time.';
+
+CREATE TABLE events.webhook (
+    id text NOT NULL COLLATE pg_catalog."C",
+    institution_id text NOT NULL COLLATE pg_catalog."C",
+    service_id text NOT NULL COLLATE pg_catalog."C",
+    url text NOT NULL,
+    kinds text[] NOT NULL,
+    secrets text NOT NULL,
+    state text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    stopped_at timestamp with time zone,
+    stopped_why text,
+    idempotency_key text COLLATE pg_catalog."C",
+    idempotency_digest bytea,
+    CONSTRAINT webhook_check CHECK (((state = 'off'::text) = (stopped_at IS NOT NULL))),
+    CONSTRAINT webhook_check1 CHECK (((state = 'off'::text) = (stopped_why IS NOT NULL))),
+    CONSTRAINT webhook_state_check CHECK ((state = ANY (ARRAY['on'::text, 'off'::text]))),
+    CONSTRAINT webhook_stopped_why_check CHECK ((stopped_why = ANY (ARRAY['asked'::text, 'gone'::text, 'failing'::text])))
+);
+
+COMMENT ON TABLE events.webhook IS 'Where institutions want to be told of events.';
+
+COMMENT ON COLUMN events.webhook.secrets IS 'Encrypted JSON: the signing secrets, newest first, each with the time until which it signs.';
+
+CREATE TABLE events.webhook_cursor (
+    bucket smallint NOT NULL,
+    webhook_id text NOT NULL COLLATE pg_catalog."C",
+    service_id text NOT NULL COLLATE pg_catalog."C",
+    "position" bigint NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    failures smallint DEFAULT 0 NOT NULL,
+    failing_since timestamp with time zone,
+    success_at timestamp with time zone,
+    failure_at timestamp with time zone,
+    last_error text
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE events.webhook_cursor IS 'How far each webhook has come. The bucket is of its service.';
+
+COMMENT ON COLUMN events.webhook_cursor."position" IS 'The last event that was handed on or stands in webhook_retry.';
+
+COMMENT ON COLUMN events.webhook_cursor.due_at IS 'Looked at from then on: the end of a lease or of a pause; infinity while it is off.';
+
+CREATE TABLE events.webhook_retry (
+    bucket smallint NOT NULL,
+    webhook_id text NOT NULL COLLATE pg_catalog."C",
+    "position" bigint NOT NULL,
+    message_id text NOT NULL COLLATE pg_catalog."C",
+    attempts smallint NOT NULL,
+    since timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    last_error text,
+    dead_at timestamp with time zone
+);
+
+COMMENT ON TABLE events.webhook_retry IS 'Only exceptions: events that a webhook did not take. With dead_at they are not tried any more, until they are replayed.';
+
+COMMENT ON COLUMN events.webhook_retry.since IS 'When it was first put here, or replayed.';
 
 CREATE TABLE login.code (
     bucket smallint NOT NULL,
@@ -266,6 +361,83 @@ CREATE TABLE messages.words (
 );
 
 COMMENT ON TABLE messages.words IS 'Sender, subject and body in Italian and English stems, for a citizen''s search of their own messages.';
+
+CREATE TABLE notifications.channel (
+    name text NOT NULL COLLATE pg_catalog."C",
+    wire_name text NOT NULL
+);
+
+COMMENT ON TABLE notifications.channel IS 'Ways to tell a citizen. The wire name is what senders see in `notification`.';
+
+CREATE TABLE notifications.delivery (
+    bucket smallint NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    message_id text NOT NULL COLLATE pg_catalog."C",
+    occasion text NOT NULL COLLATE pg_catalog."C",
+    channel text NOT NULL COLLATE pg_catalog."C",
+    address text NOT NULL COLLATE pg_catalog."C",
+    wording text NOT NULL,
+    language text NOT NULL,
+    state text NOT NULL,
+    state_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT delivery_language_check CHECK ((language = ANY (ARRAY['it'::text, 'en'::text]))),
+    CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['QUEUED'::text, 'SENT'::text, 'THROTTLED'::text, 'EXPIRED'::text, 'FAILED'::text, 'STOPPED'::text]))),
+    CONSTRAINT delivery_wording_check CHECK ((wording = ANY (ARRAY['FULL'::text, 'ANONYMOUS'::text])))
+)
+WITH (fillfactor='80');
+
+COMMENT ON TABLE notifications.delivery IS 'One notice of one message to one address. Ids are ULIDs, so their order is their age.';
+
+COMMENT ON COLUMN notifications.delivery.address IS 'Stands for the address and is none: a keyed hash, or a device''s id.';
+
+COMMENT ON COLUMN notifications.delivery.state IS 'STOPPED: the citizen changed their mind before it was sent.';
+
+CREATE TABLE notifications.letter (
+    bucket smallint NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL,
+    sealed text NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE notifications.letter IS 'Mails that are no copies of messages, encrypted, until they are sent. No fiscal code: to an institution.';
+
+CREATE TABLE notifications.suppression (
+    bucket smallint NOT NULL,
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    channel text NOT NULL COLLATE pg_catalog."C",
+    address text NOT NULL COLLATE pg_catalog."C",
+    reason text NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE notifications.suppression IS 'Addresses that do not exist any more, until their citizen says otherwise.';
+
+CREATE TABLE notifications.web_push_device (
+    bucket smallint NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    sealed text NOT NULL,
+    label text NOT NULL,
+    session_id text NOT NULL COLLATE pg_catalog."C",
+    is_logged_out boolean NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE notifications.web_push_device IS 'Browsers that asked to be told. The id is a digest of the endpoint; endpoint and keys are encrypted.';
+
+COMMENT ON COLUMN notifications.web_push_device.session_id IS 'The login it was last seen with. Once that is ended by hand, nothing of a message is shown there.';
+
+CREATE TABLE notifications.web_push_key (
+    one boolean DEFAULT true NOT NULL,
+    sealed text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT web_push_key_one_check CHECK (one)
+);
+
+COMMENT ON TABLE notifications.web_push_key IS 'The key that identifies this installation to push services (VAPID), encrypted. Another one would void every subscription.';
 
 CREATE TABLE operations.audit (
     bucket smallint NOT NULL,
@@ -532,8 +704,29 @@ ALTER TABLE ONLY base.migration
 ALTER TABLE ONLY content.configuration
     ADD CONSTRAINT configuration_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY events.counter
+    ADD CONSTRAINT counter_pkey PRIMARY KEY (bucket, service_id);
+
 ALTER TABLE ONLY events.log
     ADD CONSTRAINT log_pkey PRIMARY KEY (bucket, message_id, kind, about);
+
+ALTER TABLE ONLY events.published
+    ADD CONSTRAINT published_bucket_service_id_message_id_kind_about_key UNIQUE (bucket, service_id, message_id, kind, about);
+
+ALTER TABLE ONLY events.published
+    ADD CONSTRAINT published_pkey PRIMARY KEY (bucket, service_id, "position");
+
+ALTER TABLE ONLY events.publisher
+    ADD CONSTRAINT publisher_pkey PRIMARY KEY (bucket);
+
+ALTER TABLE ONLY events.webhook_cursor
+    ADD CONSTRAINT webhook_cursor_pkey PRIMARY KEY (bucket, webhook_id);
+
+ALTER TABLE ONLY events.webhook
+    ADD CONSTRAINT webhook_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY events.webhook_retry
+    ADD CONSTRAINT webhook_retry_pkey PRIMARY KEY (bucket, webhook_id, "position");
 
 ALTER TABLE ONLY login.code
     ADD CONSTRAINT code_pkey PRIMARY KEY (bucket, digest);
@@ -567,6 +760,27 @@ ALTER TABLE ONLY messages.sender
 
 ALTER TABLE ONLY messages.words
     ADD CONSTRAINT words_pkey PRIMARY KEY (bucket, fiscal_code, id);
+
+ALTER TABLE ONLY notifications.channel
+    ADD CONSTRAINT channel_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY notifications.delivery
+    ADD CONSTRAINT delivery_bucket_message_id_occasion_channel_address_key UNIQUE (bucket, message_id, occasion, channel, address);
+
+ALTER TABLE ONLY notifications.delivery
+    ADD CONSTRAINT delivery_pkey PRIMARY KEY (bucket, id);
+
+ALTER TABLE ONLY notifications.letter
+    ADD CONSTRAINT letter_pkey PRIMARY KEY (bucket, id);
+
+ALTER TABLE ONLY notifications.suppression
+    ADD CONSTRAINT suppression_pkey PRIMARY KEY (bucket, fiscal_code, channel, address);
+
+ALTER TABLE ONLY notifications.web_push_device
+    ADD CONSTRAINT web_push_device_pkey PRIMARY KEY (bucket, id);
+
+ALTER TABLE ONLY notifications.web_push_key
+    ADD CONSTRAINT web_push_key_pkey PRIMARY KEY (one);
 
 ALTER TABLE ONLY operations.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (bucket, id);
@@ -631,6 +845,16 @@ ALTER TABLE ONLY work.item
 ALTER TABLE ONLY work.period
     ADD CONSTRAINT period_pkey PRIMARY KEY (step);
 
+CREATE INDEX webhook_of_service ON events.webhook USING btree (service_id);
+
+CREATE UNIQUE INDEX webhook_repeated ON events.webhook USING btree (institution_id, idempotency_key);
+
+CREATE INDEX webhook_retry_dead ON events.webhook_retry USING btree (bucket, webhook_id, "position") WHERE (dead_at IS NOT NULL);
+
+CREATE INDEX webhook_retry_due ON events.webhook_retry USING btree (bucket, webhook_id, due_at) WHERE (dead_at IS NULL);
+
+CREATE INDEX webhook_retry_of_message ON events.webhook_retry USING btree (bucket, webhook_id, message_id, "position");
+
 CREATE INDEX code_by_age ON login.code USING btree (bucket, expires_at);
 
 CREATE INDEX session_by_age ON login.session USING btree (bucket, expires_at);
@@ -651,6 +875,10 @@ CREATE INDEX message_of_citizen ON messages.message USING btree (bucket, fiscal_
 
 CREATE INDEX report_of_service ON messages.report USING btree (bucket, service_id, reported_at);
 
+CREATE INDEX letter_of_citizen ON notifications.letter USING btree (bucket, fiscal_code);
+
+CREATE INDEX web_push_device_of_citizen ON notifications.web_push_device USING btree (bucket, fiscal_code);
+
 CREATE INDEX audit_unsealed ON operations.audit USING btree (bucket, id) WHERE (seal IS NULL);
 
 CREATE INDEX archive_by_age ON recipients.archive_part USING btree (bucket, expires_at);
@@ -667,6 +895,12 @@ CREATE INDEX item_by_lane ON work.item USING btree (bucket, lane, step, due_at);
 
 ALTER TABLE ONLY content.configuration
     ADD CONSTRAINT configuration_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES services.institution(id);
+
+ALTER TABLE ONLY events.webhook
+    ADD CONSTRAINT webhook_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES services.institution(id);
+
+ALTER TABLE ONLY events.webhook
+    ADD CONSTRAINT webhook_service_id_fkey FOREIGN KEY (service_id) REFERENCES services.service(id);
 
 ALTER TABLE ONLY messages.guard_allowance
     ADD CONSTRAINT guard_allowance_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES services.institution(id);

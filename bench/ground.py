@@ -68,6 +68,7 @@ class Ground:
             "MESSO_SANDBOX": "true",
             "MESSO_PORT": str(port),
             "MESSO_OPS_PORT": str(free_port() // 2 * 2 or 8481),
+            "MESSO_SANDBOX_MAIL_PORT": str(free_port()),
             "MESSO_RATE_LIMIT": "1000000",
             "MESSO_RATE_BURST": "1000000",
             # Counted and written, never refused: what is measured is the cost of the guard.

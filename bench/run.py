@@ -6,7 +6,7 @@ import sys
 
 from rich.table import Table
 
-from bench import accept, inbox, markdown, memory, processing, reads, together
+from bench import accept, inbox, markdown, memory, notices, processing, reads, together
 from bench.ground import Ground, console, ground
 
 ALL = {
@@ -16,6 +16,7 @@ ALL = {
     "reads": reads.run,
     "inbox": inbox.run,
     "markdown": markdown.run,
+    "notices": notices.run,
     "memory": memory.run,
 }
 

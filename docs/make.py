@@ -78,8 +78,8 @@ def openapi_documents() -> dict[str, str]:
     """Both documents, from routes that are only described, not served."""
     nothing: Any = None
     settings = Settings()
-    institutions = institution_routes(settings, nothing, Senders(*[nothing] * 5))
-    citizens = citizen_routes(settings, nothing, nothing, nothing)
+    institutions = institution_routes(settings, nothing, Senders(*[nothing] * 7))
+    citizens = citizen_routes(settings, nothing, nothing, nothing, nothing)
     made = {
         "openapi.json": documents.for_institutions(institutions, settings),
         "openapi-citizens.json": documents.for_citizens(citizens, settings),

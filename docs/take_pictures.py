@@ -47,6 +47,7 @@ def main() -> None:
             "MESSO_PORT": str(port),
             "MESSO_OPS_PORT": str(operations),
             "MESSO_DATABASE_PORT": str(free_port()),
+            "MESSO_SANDBOX_MAIL_PORT": str(free_port()),
         }
         up = subprocess.Popen(
             [sys.executable, "-m", "messo", "up"],

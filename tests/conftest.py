@@ -19,8 +19,9 @@ from messo.base.crypto import Secrets, new_secret
 from messo.base.db import Pool
 from messo.base.postgres import EmbeddedPostgres
 from messo.base.work import Worker
+from messo.outside import Outside
 from messo.settings import Settings
-from messo.worker import periodics, steps
+from messo.worker import outward, periodics, steps
 from tests.world import World, build
 
 BUCKETS = int(os.environ.get("MESSO_TEST_BUCKETS", "1"))
@@ -119,7 +120,7 @@ async def running(
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     # Under its own address, so that a login comes back to it.
-    settings = replace(settings, public_url=url, port=port)
+    settings = replace(settings, public_url=url, port=port, sandbox_mail_port=free_port())
     async with app.start(settings, database_url, secrets) as started:
         public = server.beside_server(started.app, "127.0.0.1", port)
         task = asyncio.create_task(public.serve())
@@ -131,9 +132,18 @@ async def running(
 
 
 @pytest.fixture(scope="module")
-def worker(pool: Pool, settings: Settings, secrets: Secrets) -> Worker:
-    """The worker, one round at a time: `await worker.work_once()`."""
-    return Worker(pool, pool.buckets, steps(), periodics(settings, secrets), 1000)
+async def worker(pool: Pool, settings: Settings, secrets: Secrets) -> AsyncIterator[Worker]:
+    """The worker, one round at a time: `await worker.work_once()`, `await worker.send_once()`."""
+    outside = Outside.of(settings, secrets)
+    yield Worker(
+        pool,
+        pool.buckets,
+        steps(outside.channels),
+        periodics(settings, secrets, outside.channels),
+        1000,
+        outward(settings, secrets, outside),
+    )
+    await outside.close()
 
 
 async def until_started(public: uvicorn.Server) -> None:

@@ -26,7 +26,11 @@ from messo.base.http import (
     Send,
 )
 from messo.base.limits import RateLimit
+from messo.base.outbound import Outbound
 from messo.content import Configurations
+from messo.events.feed_routes import EventFeedRoutes
+from messo.events.webhook_routes import WebhookRoutes
+from messo.events.webhooks import Webhooks
 from messo.inbox import site
 from messo.login import (
     BearerAuthenticate,
@@ -45,12 +49,15 @@ from messo.messages.reach import ProfileReader
 from messo.messages.routes import MessageRoutes
 from messo.messages.status import MessageReader
 from messo.messages.submit import Accept
-from messo.operations import health, reference
+from messo.notifications.channels import BounceRoutes
+from messo.operations import health, record, reference
+from messo.outside import Outside, networks
 from messo.recipients import enrol_at_login
 from messo.recipients.citizen_routes import CitizenRoutes
+from messo.recipients.email import SendValidation
 from messo.recipients.feed_routes import FeedRoutes
-from messo.sandbox.identity import IdentityProvider
-from messo.services import Authenticate, Directory, Permission
+from messo.sandbox.served import Sandbox
+from messo.services import Authenticate, Directory, Permission, Sender
 from messo.services.catalog_routes import CatalogRoutes
 from messo.settings import Settings
 
@@ -119,22 +126,28 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     accept = Accept(pool, settings.accept_connections, settings.accept_queue)
     messages = MessageReader(pool, _READERS, settings.accept_queue)
     profiles = ProfileReader(pool, _READERS, settings.accept_queue)
-    provider = Provider(settings)
+    outside = Outside.of(settings, secrets)
+    provider = Provider(settings, outside.outbound)
     flow = LoginFlow(settings, secrets, provider)
     institutions = institution_routes(
-        settings, pool, Senders(directory, guard, accept, messages, profiles)
+        settings,
+        pool,
+        Senders(directory, guard, accept, messages, profiles, secrets, outside.outbound),
     )
-    citizens = citizen_routes(settings, pool, secrets, flow)
+    # Without a mail server nobody could follow the link of a mail.
+    send_validation = outside.letters.queue_validation if outside.mailer else None
+    citizens = citizen_routes(settings, pool, secrets, flow, send_validation)
+    sandbox = Sandbox(settings, secrets) if settings.sandbox else None
     pages = Starlette(
         routes=[
             *reference.pages(documents.for_institutions(institutions, settings)),
             *reference.pages(documents.for_citizens(citizens, settings), "/docs/citizens"),
             *health.public_routes(pool),
-            *(IdentityProvider(settings).routes() if settings.sandbox else ()),
+            *(sandbox.routes() if sandbox else ()),
             *site.routes(),
         ]
     )
-    pages.state.site = site.make(pool, secrets, settings, flow, welcome)
+    pages.state.site = site.make(pool, secrets, settings, flow, welcome, send_validation)
     queues: list[Coalescer[Any, Any]] = [accept.queue, messages.queue, profiles.queue]
     for queue in queues:
         queue.start()
@@ -143,7 +156,10 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
         asyncio.create_task(guard.record_for_ever()),
     ]
     try:
-        app = App([*institutions, *citizens], pages)
+        if sandbox:
+            await sandbox.start()
+        bounces = BounceRoutes(pool, secrets, settings.mail_return_path).routes()
+        app = App([*institutions, *citizens, *bounces], pages)
         yield Server(app, pool, directory, guard, accept, messages, profiles)
     finally:
         for queue in queues:
@@ -153,7 +169,9 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
         await asyncio.gather(*background, return_exceptions=True)
         with contextlib.suppress(Exception):  # a database that is gone cannot take it
             await guard.close()
-        await provider.close()
+        if sandbox:
+            await sandbox.stop()
+        await outside.close()
         await pool.close()
 
 
@@ -166,6 +184,8 @@ class Senders:
     accept: Accept
     messages: MessageReader
     profiles: ProfileReader
+    secrets: Secrets
+    outbound: Outbound
 
 
 def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list[Route]:
@@ -178,6 +198,9 @@ def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list
 
     async def feed_reader(request: Request) -> str:
         return (await authenticate.sender(request, Permission.SUBSCRIPTIONS_FEED_READ)).service_id
+
+    async def event_reader(request: Request) -> Sender:
+        return await authenticate.sender(request, Permission.MESSAGE_READ)
 
     return [
         *MessageRoutes(
@@ -192,11 +215,22 @@ def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list
             check_digits=settings.check_notice_numbers,
         ).routes(),
         *FeedRoutes(feed_reader, pool).routes(),
+        *EventFeedRoutes(event_reader, pool).routes(),
+        *WebhookRoutes(
+            authenticate.manager,
+            pool,
+            Webhooks(senders.secrets, record, networks(settings)),
+            senders.outbound,
+        ).routes(),
     ]
 
 
 def citizen_routes(
-    settings: Settings, pool: Pool, secrets: Secrets, flow: LoginFlow
+    settings: Settings,
+    pool: Pool,
+    secrets: Secrets,
+    flow: LoginFlow,
+    send_validation: SendValidation | None,
 ) -> list[Route]:
     """The API of citizens' client applications, one line per room."""
     authenticate = BearerAuthenticate(
@@ -209,7 +243,7 @@ def citizen_routes(
             pool, secrets, flow, web, authenticate, welcome, settings.client_redirects
         ).routes(),
         *MailboxRoutes(authenticate, pool, settings.body_limit).routes(),
-        *CitizenRoutes(authenticate, pool, secrets, erasure).routes(),
+        *CitizenRoutes(authenticate, pool, secrets, erasure, send_validation).routes(),
         *CatalogRoutes(authenticate, pool).routes(),
     ]
 

@@ -51,6 +51,38 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = _setting(
         (), "Networks whose X-Forwarded-For is believed, separated by commas."
     )
+    outbound_networks: tuple[Network, ...] = _setting(
+        (),
+        "Networks that are not public and that Messo may call all the same, separated by commas: "
+        "an identity provider or an institution's server in your own network.",
+    )
+    contact: str = _setting(
+        "",
+        "E-mail address of whoever runs this installation: push services write there when "
+        "something is wrong. Empty: the address in MESSO_MAIL_FROM.",
+    )
+    mail_server: str = _setting(
+        "",
+        "SMTP server for copies and confirmations: smtp://user:password@host:587 (STARTTLS) or "
+        "smtps://user:password@host:465. Empty: no mail is sent; a sandbox has its own.",
+    )
+    mail_from: str = _setting("Messo <no-reply@localhost>", "Whom mails come from: Name <address>.")
+    mail_return_path: str = _setting(
+        "",
+        "Address that bounces come back to; each mail gets a signed one, address+sign@domain, "
+        "so that domain must deliver those too. Empty: the address in MESSO_MAIL_FROM, unsigned.",
+    )
+    mail_bounces: str = _setting(
+        "", "Maildir that bounces are delivered to, read by the worker. Empty: none is read."
+    )
+    mail_connections: int = _setting(4, "Connections to the SMTP server, per worker process.")
+    mail_domain_minute: int = _setting(
+        600, "Mails a minute to one destination domain, per worker process."
+    )
+    mail_excluded_services: tuple[str, ...] = _setting(
+        (), "Ids of services whose messages are never copied by mail, separated by commas."
+    )
+    sandbox_mail_port: int = _setting(8485, "Loopback port of the sandbox's own SMTP server.")
     pool_size: int = _setting(10, "Database connections for requests, per server process.")
     accept_connections: int = _setting(2, "Connections that commit accepted messages, per process.")
     accept_queue: int = _setting(10_000, "Messages that may wait for their commit before 503.")
@@ -130,7 +162,7 @@ class Settings:
         for name in _POSITIVE:
             if name in values and values[name] < 1:
                 raise SettingError(f"MESSO_{name.upper()} must be 1 or more")
-        for name in ("port", "ops_port", "database_port"):
+        for name in ("port", "ops_port", "database_port", "sandbox_mail_port"):
             if name in values and not 0 < values[name] < 65_535:  # noqa: PLR2004  and one more
                 raise SettingError(f"MESSO_{name.upper()} must be 1 to 65534")
         return cls(**values)
@@ -140,7 +172,7 @@ _POSITIVE = (
     *("pool_size", "accept_connections", "accept_queue", "rate_limit", "rate_burst"),
     *("body_limit", "body_seconds", "guard_recipients", "worker_batch", "worker_tasks"),
     *("session_idle_minutes", "session_hours", "client_session_days", "archive_days"),
-    "terms_version",
+    *("terms_version", "mail_connections", "mail_domain_minute"),
 )
 
 

@@ -113,6 +113,7 @@ class Up:
             (settings.port, "MESSO_PORT"),
             (settings.ops_port, "MESSO_OPS_PORT"),
             (settings.ops_port + 1, "MESSO_OPS_PORT"),
+            (settings.sandbox_mail_port, "MESSO_SANDBOX_MAIL_PORT"),
         ]
 
     def _start_postgres(self) -> str:
@@ -272,6 +273,8 @@ def _show(described: dict[str, Any], path: Path, settings: Settings, seconds: fl
         ("Inbox: log in as a test citizen", base),
         ("API and reference", f"{base}/docs"),
         ("Sandbox: keys, citizens, magic codes", path),
+        ("Mails that were sent", f"{base}/sandbox/mail"),
+        ("Notices on test devices", f"{base}/sandbox/push"),
         ("Health and metrics", f"http://{settings.ops_host}:{settings.ops_port}/health"),
         ("Logs", settings.data / "log"),
         ("Sandbox key", key),

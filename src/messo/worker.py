@@ -3,16 +3,23 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 from messo.base import migrate
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
+from messo.base.outward import Outward
 from messo.base.work import Periodic, Step, Worker
+from messo.events import hand_on, publish
 from messo.login import forget as forget_logins
 from messo.messages import archive, mailbox, process, retention, search
+from messo.notifications import DISPATCH, Channel, deliver, dispatch, letters, upkeep
+from messo.notifications.channels import BounceMailbox
 from messo.operations import audit
+from messo.outside import Outside
 from messo.recipients import count_enrolled
 from messo.recipients.archive import forget_old
 from messo.recipients.carry_out import CarryOut
@@ -20,15 +27,31 @@ from messo.recipients.erase import Eraser
 from messo.settings import Settings
 
 
-def steps() -> list[Step]:
+def steps(channels: Sequence[Channel]) -> list[Step]:
     """Steps with a row per item. A step is queued only where its worker is listed here."""
-    return [process.step(follow_ups=[]), search.step()]
+    return [
+        process.step(follow_ups=[DISPATCH]),
+        dispatch.step(channels),
+        search.step(),
+    ]
 
 
-def periodics(settings: Settings, secrets: Secrets) -> list[Periodic]:
+def outward(settings: Settings, secrets: Secrets, outside: Outside) -> list[Outward[Any, Any]]:
+    """Steps that send something to others."""
+    return [
+        *(deliver.step(channel) for channel in outside.channels),
+        letters.step(outside.mailer, secrets, settings),
+        publish.step(),
+        hand_on.step(outside.outbound, secrets, outside.letters.queue_webhook_stopped),
+    ]
+
+
+def periodics(settings: Settings, secrets: Secrets, channels: Sequence[Channel]) -> list[Periodic]:
     """Steps that run once per period, by whichever worker comes first."""
     keep_keys = timedelta(hours=max(24, settings.keep_idempotency_hours))
-    asked = CarryOut(archive.letters, erasers(), secrets, timedelta(days=settings.archive_days))
+    asked = CarryOut(
+        archive.letters, erasers(channels), secrets, timedelta(days=settings.archive_days)
+    )
     return [
         Periodic("operations.seal", timedelta(seconds=10), audit.seal),
         Periodic("recipients.count", timedelta(minutes=5), count_enrolled),
@@ -36,25 +59,45 @@ def periodics(settings: Settings, secrets: Secrets) -> list[Periodic]:
         Periodic("recipients.forget", timedelta(minutes=1), forget_old),
         Periodic("login.forget", timedelta(minutes=5), forget_logins(settings)),
         Periodic("messages.forget", timedelta(minutes=1), retention.forget(keep_keys)),
+        Periodic("notifications.forget", timedelta(minutes=10), upkeep.forget_old),
+        *bounces(settings, secrets),
     ]
 
 
-def erasers() -> list[Eraser]:
+def bounces(settings: Settings, secrets: Secrets) -> list[Periodic]:
+    """Reading what mail servers sent back, where there is a mailbox for it."""
+    if not settings.mail_bounces:
+        return []
+    found = BounceMailbox(Path(settings.mail_bounces), secrets, settings.mail_return_path)
+    return [Periodic("notifications.bounces", timedelta(seconds=30), found.run)]
+
+
+def erasers(channels: Sequence[Channel]) -> list[Eraser]:
     """What rooms above the citizens' own forget, when one is erased."""
-    return [mailbox.erase]
+    return [upkeep.eraser(channels), mailbox.erase]
 
 
 @contextlib.asynccontextmanager
 async def start(settings: Settings, database_url: str, secrets: Secrets) -> AsyncIterator[Worker]:
     """A worker on its own pool; `run` it, set `stopping` to end it."""
-    pool = await Pool.open(database_url, settings.worker_tasks + 3, custom_plans=True)
+    outside = Outside.of(settings, secrets)
+    sending = outward(settings, secrets, outside)
+    pool = await Pool.open(
+        database_url, settings.worker_tasks + 3 + len(sending), custom_plans=True
+    )
     try:
         async with pool.connection() as conn:
             await migrate.check(conn)
         yield Worker(
-            pool, pool.buckets, steps(), periodics(settings, secrets), settings.worker_batch
+            pool,
+            pool.buckets,
+            steps(outside.channels),
+            periodics(settings, secrets, outside.channels),
+            settings.worker_batch,
+            sending,
         )
     finally:
+        await outside.close()
         await pool.close()
 
 

@@ -173,6 +173,7 @@ class Site:
     secret_text: str
     world: World
     started: list[Process] = field(default_factory=list)
+    mail_port: int = field(default_factory=free_ports)
 
     @property
     def url(self) -> str:
@@ -185,6 +186,7 @@ class Site:
                 MESSO_DATABASE_URL=self.url,
                 MESSO_SECRETS=self.secret_text,
                 MESSO_SANDBOX="true",
+                MESSO_SANDBOX_MAIL_PORT=str(self.mail_port),
                 MESSO_RATE_LIMIT="1000000",
                 MESSO_RATE_BURST="1000000",
                 MESSO_DATA=str(self.folder),

@@ -250,7 +250,8 @@ def test_failed_messages_are_replayed(site: Site, server: Server) -> None:
         site.execute(
             "UPDATE messages.message SET status = 'FAILED', decided_at = NULL "
             f"WHERE id = '{sent}'; "
-            f"DELETE FROM events.log WHERE message_id = '{sent}' AND kind = 'processed'"
+            f"DELETE FROM events.log WHERE message_id = '{sent}' AND kind = 'processed'; "
+            f"DELETE FROM events.published WHERE message_id = '{sent}' AND kind = 'processed'"
         )
         assert "1 messages queued again" in ok(site.run("replay"))
         site.wait_decided()

@@ -26,6 +26,7 @@ from messo.base import db
 from messo.recipients.profile import Profile, create_profiles
 from messo.sandbox import fiscal_codes
 from tests.acceptance.installed import CHECKOUT, PATIENCE, Server, Site, Worker, wait_until
+from tests.events.told import FACTS
 
 pytestmark = pytest.mark.acceptance
 
@@ -232,18 +233,19 @@ def prove_nothing_is_doubled(site: Site, sent: int) -> None:
 def prove_each_is_decided_once(site: Site, sent: list[dict[str, Any]], enrolled: set[str]) -> None:
     """Each has the outcome of its citizen, one event that says so, and a text only if PROCESSED."""
     rows = site.rows(
-        """
+        f"""
         SELECT
             m.fiscal_code, m.status, m.rejection_reason, m.subject IS NOT NULL AS has_subject,
             m.decided_at IS NOT NULL AS has_time,
             EXISTS (
                 SELECT FROM messages.content AS c WHERE c.bucket = m.bucket AND c.id = m.id
             ) AS has_content,
-            (
-                SELECT array_agg(e.kind ORDER BY e.kind) FROM events.log AS e
-                WHERE e.bucket = m.bucket AND e.message_id = m.id
-            ) AS events
+            told.events
         FROM messages.message AS m
+        LEFT JOIN (
+            SELECT facts.message_id, array_agg(facts.kind ORDER BY facts.kind) AS events
+            FROM {FACTS} GROUP BY facts.message_id
+        ) AS told ON told.message_id = m.id
         """
     )
     expected: tuple[object, ...]
@@ -254,7 +256,7 @@ def prove_each_is_decided_once(site: Site, sent: list[dict[str, Any]], enrolled:
             expected = ("REJECTED", "USER_NOT_FOUND", False, True, False, ["accepted", "rejected"])
         assert tuple(row.values())[1:] == expected
     assert len(rows) == len(sent)
-    assert site.value("SELECT count(*) FROM events.log") == 2 * len(sent)
+    assert site.value(f"SELECT count(*) FROM {FACTS}") == 2 * len(sent)
     assert site.value("SELECT count(*) FROM work.item") == 0
     strays = (
         "SELECT count(*) FROM messages.content WHERE id NOT IN (SELECT id FROM messages.message)"

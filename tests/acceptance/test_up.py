@@ -56,11 +56,12 @@ class Home:
 
 
 def make_home(folder: Path, **more: str) -> Home:
-    port = free_ports(4)
+    port = free_ports(5)
     environment = bare_environment(
         MESSO_PORT=str(port),
         MESSO_OPS_PORT=str(port + 1),
         MESSO_DATABASE_PORT=str(port + 3),
+        MESSO_SANDBOX_MAIL_PORT=str(port + 4),
         **more,
     )
     return Home(folder, port, environment)
@@ -263,10 +264,16 @@ def test_it_starts_again_at_once_after_it_alone_was_killed(first: First) -> None
         wait_until(lambda: not alive(children), "the children have followed")
 
 
-@pytest.mark.parametrize("place", ["port", "ops_port", "worker_port"])
-def test_a_taken_port_is_named(first: First, place: str) -> None:
-    offset = {"port": 0, "ops_port": 1, "worker_port": 2}[place]
-    setting = "MESSO_PORT" if place == "port" else "MESSO_OPS_PORT"
+@pytest.mark.parametrize(
+    ("offset", "setting"),
+    [
+        (0, "MESSO_PORT"),
+        (1, "MESSO_OPS_PORT"),
+        (2, "MESSO_OPS_PORT"),  # the worker's
+        (4, "MESSO_SANDBOX_MAIL_PORT"),
+    ],
+)
+def test_a_taken_port_is_named(first: First, offset: int, setting: str) -> None:
     with socket.socket() as taker:
         taker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taker.bind(("127.0.0.1", first.home.port + offset))

@@ -104,3 +104,62 @@ def test_rooms_import_downwards_only() -> None:
         [program, "--no-cache"], cwd=root, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# A channel's name is a key: in its folder, in the registry, and in settings and migrations.
+CHANNELS = sorted(
+    path.name
+    for path in (SOURCE / "notifications" / "channels").iterdir()
+    if path.is_dir() and path.name[0] != "_"
+)
+
+
+def texts(path: Path) -> set[str]:
+    """Strings and imported modules of a file."""
+    found = imported(path)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    return found
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_a_channel_is_named_in_its_folder_and_the_registry_only(path: Path, channel: str) -> None:
+    place = relative(path)
+    if place.startswith(f"notifications/channels/{channel}/") or place == (
+        "notifications/channels/__init__.py"
+    ):
+        return
+    module = f"messo.notifications.channels.{channel}"
+    assert not any(text.startswith(module) for text in texts(path)), "imported past the registry"
+    if place.startswith("notifications/"):
+        # Elsewhere the same word may be a citizen's address, or the wire's name for it.
+        assert channel not in texts(path)
+        assert not re.search(rf"\b{channel}\b", " ".join(names(path)))
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_no_statement_outside_its_folder_names_a_channel(channel: str) -> None:
+    for path in SOURCE.glob("**/*.sql"):
+        place = relative(path)
+        if place.startswith(("migrations/", f"notifications/channels/{channel}/")):
+            continue
+        text = path.read_text()
+        assert f"'{channel}'" not in text, place
+        assert f"notifications.{channel}" not in text, place
+
+
+def test_there_are_channels() -> None:
+    assert len(CHANNELS) >= 2
+
+
+def names(path: Path) -> set[str]:
+    """Names of a module's variables, functions and attributes."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+    return found

@@ -19,7 +19,12 @@ STATEMENTS = [
     for statement in parse(path.read_text()).values()
 ]
 # Which schemas a room owns; any other room owns the one of its own name.
-OWNED = {"base": {"work", "base"}, "migrations": {"base"}, "sandbox": set[str]()}
+OWNED = {"base": {"work", "base"}, "migrations": {"base"}, "sandbox": set[str]()} | {
+    # A channel's folder belongs to its room.
+    path.parent.name: {"notifications"}
+    for path in ROOMS.values()
+    if path.parent.parent.name == "channels"
+}
 # Exceptions, by statement: schemas it may write although they are another's.
 MAY_WRITE = {("sandbox", "mark_sandbox"): {"base"}}
 _WRITES = re.compile(

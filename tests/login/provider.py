@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,6 +21,7 @@ from starlette.routing import Route
 
 from messo.base import server
 from messo.base.crypto import Secrets
+from messo.base.outbound import Outbound
 from messo.login import Finished, LoginFlow, Provider
 from messo.settings import Settings
 from tests.conftest import free_port, until_started
@@ -51,7 +53,7 @@ class Hostile:
     token_request: dict[str, str] = field(default_factory=dict)
     authorization: str | None = None
     release: asyncio.Event = field(default_factory=asyncio.Event)
-    clients: list[Provider] = field(default_factory=list)
+    clients: list[Outbound] = field(default_factory=list)
 
     async def leave(self) -> None:
         """End what a test began, and be honest again."""
@@ -138,8 +140,8 @@ async def hostile_provider() -> AsyncIterator[Hostile]:
 def flow_to(hostile: Hostile, secrets: Secrets, **more: Any) -> LoginFlow:
     """A flow that remembers nothing yet, and asks again at once after a failure."""
     settings = Settings(login_issuer=hostile.url, **more)
-    hostile.clients.append(Provider(settings, pause_s=0))
-    return LoginFlow(settings, secrets, hostile.clients[-1])
+    hostile.clients.append(Outbound([ip_network("127.0.0.0/8")]))
+    return LoginFlow(settings, secrets, Provider(settings, hostile.clients[-1], pause_s=0))
 
 
 def sent(url: str) -> dict[str, str]:

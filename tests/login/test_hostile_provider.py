@@ -11,7 +11,9 @@ from joserfc.jwk import ECKey
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from messo.base.crypto import Secrets
-from messo.login import LoginError, fetch
+from messo.base.outbound import Outbound
+from messo.login import LoginError, LoginFlow, Provider, fetch
+from messo.settings import Settings
 from tests.login.provider import (
     CITIZEN,
     LEVEL_2,
@@ -361,6 +363,19 @@ async def test_a_provider_that_hangs_is_down(
     began = time.monotonic()
     assert await reason(hostile, secrets) == "provider_down"
     assert time.monotonic() - began < 4
+
+
+async def test_a_provider_inside_that_nobody_listed_is_not_asked(
+    hostile: Hostile, secrets: Secrets
+) -> None:
+    """The same provider through a client that may ask public addresses only."""
+    outbound = Outbound()
+    settings = Settings(login_issuer=hostile.url)
+    with pytest.raises(LoginError) as failed:
+        await LoginFlow(settings, secrets, Provider(settings, outbound)).begin("/", None)
+    await outbound.close()
+    assert failed.value.reason == "provider_down"
+    assert not hostile.asked
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from messo import app
 from messo.base import server
 from messo.base.crypto import Secrets, new_secret
+from messo.base.outbound import Outbound
 from messo.login import LoginError, LoginFlow, Provider, issuer
 from messo.login.flow import Pending
 from messo.serve import RefusedError, check
@@ -76,7 +77,7 @@ async def test_production_serves_no_sandbox_page_and_starts_without_a_provider(
 
 
 async def test_without_a_provider_nobody_can_log_in(secrets: Secrets) -> None:
-    flow = LoginFlow(READY, secrets, Provider(READY))
+    flow = LoginFlow(READY, secrets, Provider(READY, Outbound()))
     assert not flow.is_configured
     with pytest.raises(LoginError) as failed:
         await flow.begin("/", None)
@@ -89,7 +90,7 @@ async def test_a_login_must_come_back_within_ten_minutes(
     secrets: Secrets, made_ago: int, detail: str
 ) -> None:
     settings = dataclasses.replace(READY, login_issuer="https://id.example.org")
-    flow = LoginFlow(settings, secrets, Provider(settings))
+    flow = LoginFlow(settings, secrets, Provider(settings, Outbound()))
     pending = Pending("state", "nonce", "verifier", "/", int(time.time()) - made_ago)
     cookie = secrets.encrypt(msgspec.json.encode(pending).decode())
     with pytest.raises(LoginError) as failed:
@@ -100,7 +101,7 @@ async def test_a_login_must_come_back_within_ten_minutes(
 async def test_what_was_encrypted_for_something_else_is_no_pending_login(
     secrets: Secrets,
 ) -> None:
-    flow = LoginFlow(READY, secrets, Provider(READY))
+    flow = LoginFlow(READY, secrets, Provider(READY, Outbound()))
     for text in ("key", "{}", '{"type":"login.code","state":"state"}', "[]", '"state"'):
         with pytest.raises(LoginError) as failed:
             await flow.finish({"state": "state"}, secrets.encrypt(text))

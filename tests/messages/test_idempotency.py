@@ -17,6 +17,7 @@ from messo.base.ids import new_id
 from messo.base.work import Worker
 from messo.settings import Settings
 from tests.conftest import Running, free_port, until_started
+from tests.events.told import FACTS
 from tests.world import AUTO, LEGACY, MANUAL, STRANGER, Caller, World, message
 
 
@@ -56,7 +57,7 @@ async def rows(pool: Pool, ids: set[str]) -> list[int]:
                 "messages.message WHERE id",
                 "messages.content WHERE id",
                 "work.item WHERE reference",
-                "events.log WHERE message_id",
+                f"{FACTS} WHERE message_id",
             )
         ]
 

@@ -20,6 +20,7 @@ from messo.recipients.preferences import Preference, put_preferences
 from messo.recipients.profile import Profile, create_profiles
 from messo.sandbox.fiscal_codes import many
 from tests.conftest import Running
+from tests.events.told import FACTS
 from tests.messages.mail import PAYMENT, Mail, fill
 from tests.world import AUTO, STRANGER, World
 
@@ -49,7 +50,7 @@ async def listed(pool: Pool, citizen: str, filters: Filters = Filters(), **more:
 async def events_of(pool: Pool, message_id: str) -> list[str]:
     async with pool.connection() as conn:
         rows = await conn.raw.fetch(
-            "SELECT kind FROM events.log WHERE message_id = $1 ORDER BY at, kind", message_id
+            f"SELECT kind FROM {FACTS} WHERE message_id = $1 ORDER BY at, kind", message_id
         )
     return [row["kind"] for row in rows]
 
@@ -486,7 +487,7 @@ async def test_two_devices_at_once_lose_nothing(pool: Pool, mail: Mail, world: W
     async with pool.connection() as conn:
         found = [await mailbox.read_message(conn, citizen, one) for one in ids]
         counted = await conn.raw.fetchval(
-            "SELECT count(*) FROM events.log WHERE kind = 'read' AND message_id = ANY($1)", ids
+            f"SELECT count(*) FROM {FACTS} WHERE kind = 'read' AND message_id = ANY($1)", ids
         )
     assert all(one is not None and one.line.is_read and one.line.is_archived for one in found)
     assert counted == 20
@@ -520,7 +521,7 @@ async def rows_about(conn: Connection, ids: list[str], citizen: str) -> dict[str
         "content": "SELECT count(*) FROM messages.content WHERE id = ANY($1) OR id = $2",
         "report": "SELECT count(*) FROM messages.report "
         "WHERE message_id = ANY($1) OR message_id = $2",
-        "events": "SELECT count(*) FROM events.log WHERE message_id = ANY($1) OR message_id = $2",
+        "events": f"SELECT count(*) FROM {FACTS} WHERE message_id = ANY($1) OR message_id = $2",
     }
     return {name: await conn.raw.fetchval(sql, ids, citizen) for name, sql in statements.items()}
 

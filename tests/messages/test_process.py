@@ -17,6 +17,7 @@ from messo.recipients.preferences import Preference, put_preferences
 from messo.recipients.profile import Profile, create_profiles
 from messo.sandbox.fiscal_codes import many
 from messo.services import Directory, Sender
+from tests.events.told import FACTS
 from tests.world import AUTO, BLOCKING, CLOSED, STRANGER, Caller, World
 
 FOLLOW_UPS = ("tests.first", "tests.second")
@@ -76,7 +77,7 @@ async def items(pool: Pool, ids: list[str]) -> list[tuple[str, str]]:
 
 
 async def kinds(pool: Pool, message_id: str) -> set[str]:
-    found = await all_rows(pool, "SELECT kind FROM events.log WHERE message_id = $1", message_id)
+    found = await all_rows(pool, f"SELECT kind FROM {FACTS} WHERE message_id = $1", message_id)
     return {kind for (kind,) in found}
 
 
@@ -377,7 +378,7 @@ async def test_two_workers_share_the_work_and_decide_nothing_twice(
     assert sorted(found.values()) == ["PROCESSED"] * 300 + ["REJECTED"] * 300
     doubled = await all_rows(
         pool,
-        "SELECT message_id FROM events.log WHERE message_id = ANY($1) AND kind <> 'accepted' "
+        f"SELECT message_id FROM {FACTS} WHERE message_id = ANY($1) AND kind <> 'accepted' "
         "GROUP BY message_id HAVING count(*) > 1",
         ids,
     )

@@ -9,6 +9,7 @@ import pytest
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
 from messo.base.work import Worker
+from messo.outside import Outside
 from messo.settings import Settings
 from messo.worker import periodics
 from tests.conftest import Running
@@ -21,7 +22,9 @@ pytestmark = pytest.mark.acceptance
 async def carry_out(pool: Pool, settings: Settings, secrets: Secrets) -> None:
     """What the worker does every ten seconds with wishes about data, until nothing is left."""
     step = next(
-        one for one in periodics(settings, secrets) if one.name == "recipients.data_requests"
+        one
+        for one in periodics(settings, secrets, Outside.of(settings, secrets).channels)
+        if one.name == "recipients.data_requests"
     )
     worker = Worker(pool, pool.buckets, [], [], 1)
     async with pool.connection() as conn:

@@ -397,9 +397,11 @@ async def test_an_archive_expires_and_is_forgotten(
 def worker_round(running: Running, pool: Pool, settings: Any, secrets: Secrets) -> Any:
     """Decide every message that waits."""
     from messo.base.work import Worker
-    from messo.worker import periodics, steps
+    from messo.outside import Outside
+    from messo.worker import steps
 
-    rounds = Worker(pool, pool.buckets, steps(), periodics(settings, secrets), 1000)
+    channels = Outside.of(settings, secrets).channels
+    rounds = Worker(pool, pool.buckets, steps(channels), [], 1000)
 
     async def run() -> None:
         while await rounds.work_once():

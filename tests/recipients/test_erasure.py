@@ -23,8 +23,6 @@ from messo.recipients import (
     read_profile,
 )
 from messo.recipients.erase import erase_now
-from messo.settings import Settings
-from messo.worker import periodics, steps
 from tests.conftest import Running
 from tests.recipients.asked import (
     broken,
@@ -81,8 +79,8 @@ async def send(running: Running, world: World, fiscal_code: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def rounds(pool: Pool, settings: Settings, secrets: Secrets) -> Worker:
-    return Worker(pool, pool.buckets, steps(), periodics(settings, secrets), 1000)
+def rounds(worker: Worker) -> Worker:
+    return worker
 
 
 async def decide(rounds: Worker) -> None:

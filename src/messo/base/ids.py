@@ -3,6 +3,7 @@
 import os
 import random
 import time
+from datetime import datetime
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
@@ -28,4 +29,13 @@ def new_id() -> str:
     else:
         value = _Last.value + 1 + random.getrandbits(32)  # no secret: no system call for it
     _Last.value = value
+    return _written(value)
+
+
+def lowest_id(moment: datetime) -> str:
+    """The id below which every id is older than this moment (to the millisecond)."""
+    return _written(int(moment.timestamp() * 1000) << _RANDOM_BITS)
+
+
+def _written(value: int) -> str:
     return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])

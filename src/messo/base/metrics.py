@@ -39,6 +39,19 @@ batch_seconds = Histogram(
 step_failures = Counter(
     "messo_step_failures", "Transactions of a step that failed.", ["step"], registry=registry
 )
+deliveries = Counter(
+    "messo_deliveries",
+    "What came of notices, by channel.",
+    ["channel", "outcome"],
+    registry=registry,
+)
+send_seconds = Histogram(
+    "messo_send_seconds",
+    "One attempt to send something outside, by step.",
+    ["step"],
+    buckets=_SECONDS,
+    registry=registry,
+)
 queue_depth = Gauge(
     "messo_queue_depth", "Work items waiting, by step.", ["step"], registry=registry
 )

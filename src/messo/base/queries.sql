@@ -30,6 +30,42 @@ WHERE i.bucket = :bucket AND i.ctid = ANY(
 )
 RETURNING i.reference;
 
+-- name: lease_items
+-- As `claim_items`, for what is sent outside: the item stays, and is due again when the lease ends.
+-- Leased items move to the back of the queue, so that nobody reads over them.
+WITH oldest AS (
+    SELECT i.ctid FROM work.item AS i
+    WHERE i.bucket = :bucket AND i.step = :step AND i.due_at <= :now
+    ORDER BY i.due_at, i.reference
+    LIMIT :limit::int - :share::int
+    FOR UPDATE SKIP LOCKED
+), turn AS (
+    SELECT i.ctid FROM work.item AS i
+    WHERE i.bucket = :bucket AND i.step = :step AND i.lane = :lane AND i.due_at <= :now
+    ORDER BY i.due_at
+    LIMIT :share::int
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE work.item AS i SET due_at = :until
+WHERE i.bucket = :bucket AND i.ctid = ANY(
+    ARRAY(SELECT oldest.ctid FROM oldest UNION SELECT turn.ctid FROM turn)
+)
+RETURNING i.reference, i.attempts;
+
+-- name: drop_leased
+-- Done with. The time the lease ends is part of the key: another worker's lease is not touched.
+DELETE FROM work.item AS i
+USING unnest(:references::text[], :leases::timestamptz[]) AS u (reference, lease)
+WHERE i.bucket = :bucket AND i.step = :step AND i.due_at = u.lease AND i.reference = u.reference;
+
+-- name: postpone_leased
+-- To be tried again.
+UPDATE work.item AS i SET due_at = u.due, attempts = u.attempts
+FROM unnest(
+    :references::text[], :leases::timestamptz[], :dues::timestamptz[], :attempts::smallint[]
+) AS u (reference, lease, due, attempts)
+WHERE i.bucket = :bucket AND i.step = :step AND i.due_at = u.lease AND i.reference = u.reference;
+
 -- name: claim_these
 -- After a failed batch, its halves: the same items again, minus those another worker has taken.
 WITH claimed AS (

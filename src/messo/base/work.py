@@ -3,6 +3,9 @@
 An *inside* step is one transaction: the items are claimed (and deleted) in it, so a worker killed
 at any moment leaves them as they were. A batch that fails is halved until the item that fails
 stands alone; that one is put off with a growing delay, and the step is told.
+
+An *outward* step (outward.py) claims by a lease, sends while no connection is held, and records
+what came of it for many at once.
 """
 
 import asyncio
@@ -12,9 +15,11 @@ import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from messo.base import clock, db, log, metrics
 from messo.base.db import Connection, Pool
+from messo.base.outward import Outward, Sending
 from messo.base.sql import Queries
 
 logger = log.get(__name__)
@@ -22,6 +27,7 @@ queries = Queries("messo.base")
 
 LANES = 16  # senders are spread over lanes, and each claim serves one lane out of turn
 _IDLE_SECONDS = (0.03, 0.2)  # pause after a batch that was not full: after work, and when idle
+LEASE = timedelta(seconds=30)  # longer than any send and its recording may take
 _DELAYS = (5, 3600)  # seconds before the second try, and at most between tries
 
 
@@ -77,6 +83,71 @@ async def queue(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """An item that is this worker's until `until`; `attempts` failed before."""
+
+    reference: str
+    attempts: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What becomes of a leased item: gone, or due again at `due`; `failed`: it counts as a try."""
+
+    item: Leased
+    due: datetime | None = None
+    failed: bool = False
+
+
+async def lease(conn: Connection, bucket: int, step: str, limit: int) -> list[Leased]:
+    """Take up to `limit` due items for `LEASE`, a share of them from one lane out of turn.
+
+    A worker that dies loses nothing: its items are due again when the lease ends.
+    """
+    now = clock.now()
+    until = now + LEASE
+    rows = await conn.rows(
+        queries.lease_items,
+        bucket=bucket,
+        step=step,
+        now=now,
+        until=until,
+        limit=limit,
+        lane=random.randrange(LANES),  # noqa: S311  fairness
+        share=limit // 4,
+    )
+    return [Leased(row["reference"], row["attempts"], until) for row in rows]
+
+
+async def finish(conn: Connection, bucket: int, step: str, finished: Sequence[Finished]) -> None:
+    """Record what became of leased items, in the caller's transaction.
+
+    An item whose lease ended and that another worker has taken meanwhile is left to that one.
+    """
+    done = [one.item for one in finished if one.due is None]
+    again = [one for one in finished if one.due is not None]
+    if done:
+        await conn.run(
+            queries.drop_leased,
+            bucket=bucket,
+            step=step,
+            references=[item.reference for item in done],
+            leases=[item.until for item in done],
+        )
+    if again:
+        await conn.run(
+            queries.postpone_leased,
+            bucket=bucket,
+            step=step,
+            references=[one.item.reference for one in again],
+            leases=[one.item.until for one in again],
+            dues=[one.due for one in again],
+            attempts=[one.item.attempts + one.failed for one in again],
+        )
+
+
 class Worker:
     """Runs steps over the buckets until told to stop."""
 
@@ -87,12 +158,14 @@ class Worker:
         steps: Sequence[Step],
         periodics: Sequence[Periodic],
         batch: int,
+        outward: Sequence[Outward[Any, Any]] = (),
     ) -> None:
         self.pool = pool
         self.buckets = buckets
         self.steps = steps
         self.periodics = periodics
         self.batch = batch
+        self.sendings = [Sending(step, pool, buckets) for step in outward]
         self.stopping = asyncio.Event()
         self._lane = 0
         self._limits: dict[tuple[str, int], int] = {}
@@ -100,7 +173,8 @@ class Worker:
     async def run(self, tasks: int) -> None:
         """Work until `stopping` is set; what is under way is finished first."""
         loops = [self._work() for _ in range(tasks)]
-        await asyncio.gather(*loops, self._watch_the_clock())
+        sendings = [sending.run(self.stopping) for sending in self.sendings]
+        await asyncio.gather(*loops, *sendings, self._watch_the_clock())
 
     async def _work(self) -> None:
         idle = _IDLE_SECONDS[0]
@@ -139,6 +213,10 @@ class Worker:
         if failed is not None:
             raise failed
         return done
+
+    async def send_once(self) -> int:
+        """One batch of every outward step, to its end. How many were recorded."""
+        return sum([await sending.once() for sending in self.sendings])
 
     async def _one_batch(self, step: Step, bucket: int) -> int:
         began = time.perf_counter()

@@ -71,16 +71,19 @@ def citizen_erase(
 ) -> None:
     """Erase everything about a citizen, at once and for good."""
     from messo.messages.checks import path_fiscal_code
+    from messo.outside import Outside
     from messo.recipients.erase import erase_now
     from messo.worker import erasers
 
     code = path_fiscal_code(fiscal_code)
-    secrets = read_secrets(Settings.read())
+    settings = Settings.read()
+    secrets = read_secrets(settings)
+    forget = erasers(Outside.of(settings, secrets).channels)
     if not yes:
         typer.confirm(
             "Erase profile, messages, preferences and history of this citizen for good?", abort=True
         )
-    in_transaction(lambda conn: erase_now(conn, code, erasers(), secrets, actor()))
+    in_transaction(lambda conn: erase_now(conn, code, forget, secrets, actor()))
     console.print("Erased. A worker sweeps up what was under way in five minutes.")
 
 

@@ -1,6 +1,8 @@
-"""What happened to messages: written in the transaction of the fact itself.
+"""What happened to messages: written in the transaction of the fact itself, told to institutions.
 
-Owns: events.log. Others may call: `append`, `of_message`, `forget`.
+Owns: events.log, where facts wait; events.published, counter and publisher, where they have their
+positions; webhook, webhook_cursor and webhook_retry. Steps: `events.publish` (publish.py) and
+`events.deliver` (hand_on.py), both outward. Others may call: `append`, `of_message`, `forget`.
 """
 
 from messo.events.log import append, forget, of_message

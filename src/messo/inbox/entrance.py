@@ -7,6 +7,7 @@ from messo.inbox import message_list
 from messo.inbox.forms import read_form, short_text
 from messo.inbox.visit import Visit, citizen_page, open_page, redirect
 from messo.login import LoginError, close_session
+from messo.notifications.channels import devices
 
 
 def routes() -> list[Route]:
@@ -76,6 +77,7 @@ async def end(visit: Visit) -> Response:
         return visit.error(403, "form")
     async with site.pool.transaction() as conn:
         await close_session(conn, session.fiscal_code, session.id)
+        await devices.log_out_device(conn, session.fiscal_code, session.id)
     # The provider may have to be asked where that is: no connection is held meanwhile.
     response = redirect(await site.flow.logout_url() or "/logged-out")
     site.web.clear_session(response)

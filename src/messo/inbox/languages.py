@@ -3,7 +3,7 @@
 The texts in the templates are the English ones; `locale/it.po` has the Italian. Times are Rome's.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
@@ -18,9 +18,10 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_currency
 
 from messo.base import clock
+from messo.recipients import SPOKEN
 
 Language = Literal["it", "en"]
-LANGUAGES: tuple[Language, ...] = ("it", "en")
+LANGUAGES: tuple[Language, ...] = SPOKEN
 ROME = ZoneInfo("Europe/Rome")
 _FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _LOCALE = {"it": "it_IT", "en": "en_GB"}
@@ -36,15 +37,6 @@ def catalogue(language: Language) -> NullTranslations:
         write_mo(compiled, read_po(text))
     compiled.seek(0)
     return GNUTranslations(compiled)
-
-
-def of_profile(preferred: Sequence[str] | None) -> Language | None:
-    """The first language of a profile that pages exist in; None if there is none."""
-    for locale in preferred or ():
-        for language in LANGUAGES:
-            if locale.startswith(language):
-                return language
-    return None
 
 
 def of_browser(accept_language: str) -> Language:

@@ -5,6 +5,7 @@ from typing import Literal
 from starlette.responses import Response
 from starlette.routing import Route
 
+from messo.inbox import notices
 from messo.inbox.language import remember
 from messo.inbox.languages import LANGUAGES, locale_of
 from messo.inbox.visit import Visit, citizen_page, redirect
@@ -23,12 +24,7 @@ def routes() -> list[Route]:
 
 async def show(visit: Visit) -> Response:
     """What holds now."""
-    return visit.page(
-        "preferences.html",
-        profile=visit.profile,
-        languages=LANGUAGES,
-        done=visit.request.query_params.get("done", ""),
-    )
+    return await notices.page(visit)
 
 
 async def ask_mode(visit: Visit) -> Response:

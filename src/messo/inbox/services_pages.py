@@ -71,7 +71,7 @@ async def show(visit: Visit) -> Response:
 
 
 async def choose(visit: Visit) -> Response:
-    """Store the switches. What the page does not show stays as it was stored."""
+    """Store the switches."""
     service = await _read(visit)
     before = await read_choice(visit.conn, visit.fiscal_code, service.id)
     version = visit.form.get("settings_version")
@@ -83,19 +83,25 @@ async def choose(visit: Visit) -> Response:
         is_inbox_enabled=inbox,
         # Nothing is told about messages that do not come.
         can_access_message_read_status=inbox and visit.form.ticked("read_status"),
+        is_email_enabled=visit.form.ticked("email"),
+        is_webhook_enabled=visit.form.ticked("webhook"),
         settings_version=int(version),
     )
     await put_choice(
-        visit.conn, visit.fiscal_code, service.id, await _opened(visit, service, wanted)
+        visit.conn, visit.fiscal_code, service.id, await _opened(visit, before, service, wanted)
     )
     return redirect(f"/services/{quote(service.id, safe='')}?done=saved-1")
 
 
-async def _opened(visit: Visit, service: Service, wanted: ServiceChoice) -> ServiceChoice:
+async def _opened(
+    visit: Visit, before: ServiceChoice, service: Service, wanted: ServiceChoice
+) -> ServiceChoice:
     """A service that is let in for the first time may use every channel the citizen has.
 
-    In MANUAL mode all its channels count as off before, which nobody has chosen.
+    In MANUAL mode the page shows all its channels as off before, which nobody has chosen.
     """
+    if before.is_inbox_enabled:
+        return wanted
     standing = await standings(visit.conn, visit.fiscal_code, [service.id])
     if not wanted.is_inbox_enabled or standing[service.id].is_chosen:
         return wanted

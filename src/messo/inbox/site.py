@@ -11,19 +11,23 @@ from messo.base.db import Pool
 from messo.inbox import (
     about,
     assets,
+    email_pages,
     entrance,
     language,
     message_list,
     message_page,
     my_data,
+    notices,
     preferences,
     services_pages,
     sessions,
     welcome,
+    worker_script,
 )
 from messo.inbox.rendering import Renderer
 from messo.inbox.visit import Site, Visit, Welcome, open_page
 from messo.login import LoginFlow, Web, web_limits
+from messo.recipients.email import SendValidation
 from messo.settings import Settings
 
 _csp_reports = Counter(
@@ -34,12 +38,19 @@ _csp_reports = Counter(
 
 
 def make(
-    pool: Pool, secrets: Secrets, settings: Settings, flow: LoginFlow, welcome: Welcome
+    pool: Pool,
+    secrets: Secrets,
+    settings: Settings,
+    flow: LoginFlow,
+    welcome: Welcome,
+    send_validation: SendValidation | None,
 ) -> Site:
     """What pages need, from what the process has."""
     limits = web_limits(settings)
     web = Web(secrets, settings.public_url, limits)
-    return Site(pool, secrets, settings, flow, web, limits, Renderer(flow.issuer), welcome)
+    return Site(
+        pool, secrets, settings, flow, web, limits, Renderer(flow.issuer), welcome, send_validation
+    )
 
 
 def routes() -> list[BaseRoute]:
@@ -53,6 +64,9 @@ def routes() -> list[BaseRoute]:
         *welcome.routes(),
         *services_pages.routes(),
         *preferences.routes(),
+        *notices.routes(),
+        *email_pages.routes(),
+        worker_script.route(),
         *my_data.routes(),
         *sessions.routes(),
         *language.routes(),

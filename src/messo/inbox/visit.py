@@ -21,7 +21,8 @@ from messo.inbox.forms import Form, read_form
 from messo.inbox.languages import Language, Texts
 from messo.inbox.rendering import Renderer
 from messo.login import Identity, Limits, LoginFlow, Session, Web, find_session
-from messo.recipients import Profile, read_profile
+from messo.recipients import Profile, language_of, read_profile
+from messo.recipients.email import SendValidation
 from messo.settings import Settings
 
 logger = log.get(__name__)
@@ -44,6 +45,7 @@ class Site:
     limits: Limits
     render: Renderer
     welcome: Welcome
+    send_validation: SendValidation | None  # None: no mail server
 
 
 @dataclass
@@ -180,7 +182,7 @@ async def _recognise(visit: Visit, conn: Connection, *, use: bool = True) -> Non
     if profile is None:  # erased meanwhile
         return
     visit.session, visit._profile = session, profile  # noqa: SLF001
-    chosen = languages.of_profile(profile.preferred_languages)
+    chosen = language_of(profile.preferred_languages)
     if chosen is not None:
         visit.texts = Texts(chosen)
 
@@ -204,7 +206,7 @@ def _route(path: str, name: str, run: Function, methods: tuple[str, ...]) -> Rou
 
     async def endpoint(request: Request) -> Response:
         began = time.perf_counter()
-        visit = Visit(request, request.app.state.site, Texts(language_of(request)), Form({}))
+        visit = Visit(request, request.app.state.site, Texts(asked_language(request)), Form({}))
         try:
             response = await run(visit)
         except Problem as problem:
@@ -235,7 +237,7 @@ def _again(request: Request) -> str:
     return "/" if request.method == "POST" or address.startswith("//") else address
 
 
-def language_of(request: Request) -> Language:
+def asked_language(request: Request) -> Language:
     """Before anybody is recognised: what was chosen here before, or what the browser asks for."""
     chosen = request.cookies.get(LANGUAGE_COOKIE)
     for language in languages.LANGUAGES:

@@ -30,7 +30,7 @@ from messo.login.sessions import (
     put_sessions,
     web_limits,
 )
-from messo.login.web import Web
+from messo.login.web import Web, label
 
 __all__ = [
     "BearerAuthenticate",
@@ -53,6 +53,7 @@ __all__ = [
     "forget",
     "forget_expired",
     "issuer",
+    "label",
     "list_sessions",
     "open_session",
     "put_sessions",

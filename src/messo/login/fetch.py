@@ -2,15 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 import httpx
 
+from messo.base.outbound import Limits, Outbound, OutboundError
 from messo.login.refusal import LoginError
 
 ANSWER_WITHIN_S = 5.0
-_LARGEST = 256 * 1024  # bytes of an answer
+# Before the time of all that is asked at once is over, so that a provider that hangs is noted.
+_LIMITS = Limits(total_s=ANSWER_WITHIN_S - 0.5, answer_bytes=256 * 1024)
+_SENT = ("accept", "authorization", "content-type")  # all others are the client's own
 _FRESH_S = 3600
 _USABLE_S = 24 * 3600  # while the provider cannot be asked
 _PAUSE_S = 2.0  # after a failure, so that waiting citizens do not wait one after the other
@@ -18,51 +21,29 @@ _PAUSE_S = 2.0  # after a failure, so that waiting citizens do not wait one afte
 T = TypeVar("T")
 
 
-class TooLargeError(httpx.TransportError):
-    """An answer that is larger than any honest one, or whose size cannot be known."""
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """HTTP through the one client that asks nobody inside, for libraries that speak httpx.
 
+    Whatever can be foreseen becomes `httpx.TransportError`.
+    """
 
-class BoundedTransport(httpx.AsyncBaseTransport):
-    """HTTP as usual, except that nobody can fill our memory."""
-
-    def __init__(self) -> None:
-        self._inner: httpx.AsyncHTTPTransport | None = None
+    def __init__(self, outbound: Outbound) -> None:
+        self._outbound = outbound
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if self._inner is None:  # reading the certificates takes a while: not at every start
-            self._inner = httpx.AsyncHTTPTransport(retries=1)
-        request.headers["Accept-Encoding"] = "identity"
-        response = await self._inner.handle_async_request(request)
-        if response.headers.get("content-encoding", "identity") != "identity":
-            await response.aclose()  # a few bytes may unpack into gigabytes
-            raise TooLargeError("compressed, although asked not to", request=request)
-        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  asked for it
-        response.stream = _BoundedStream(response.stream)
-        return response
-
-    async def aclose(self) -> None:
-        """Called by each client when it ends; the connections stay for the next one."""
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._inner is not None:
-            await self._inner.aclose()
-
-
-class _BoundedStream(httpx.AsyncByteStream):
-    def __init__(self, inner: httpx.AsyncByteStream) -> None:
-        self._inner = inner
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for part in self._inner:
-            size += len(part)
-            if size > _LARGEST:
-                raise TooLargeError(f"more than {_LARGEST} bytes")
-            yield part
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
+        """The whole answer, without its headers: nobody reads them, and the body is unpacked."""
+        sent = {name: request.headers[name] for name in _SENT if name in request.headers}
+        try:
+            reply = await self._outbound.send(
+                request.method,
+                str(request.url),
+                headers=sent,
+                body=await request.aread(),
+                limits=_LIMITS,
+            )
+        except OutboundError as error:
+            raise httpx.TransportError(error.reason, request=request) from None
+        return httpx.Response(reply.status, content=reply.body, request=request)
 
 
 class Remembered(Generic[T]):

@@ -16,9 +16,10 @@ from authlib.common.errors import AuthlibBaseError
 from authlib.deprecate import AuthlibDeprecationWarning
 
 from messo.base import log
+from messo.base.outbound import Outbound
 from messo.login import claims as read_claims
 from messo.login import id_token
-from messo.login.fetch import ANSWER_WITHIN_S, BoundedTransport, Remembered
+from messo.login.fetch import ANSWER_WITHIN_S, GuardedTransport, Remembered
 from messo.login.refusal import LoginError, Reason
 from messo.login.sessions import Identity
 from messo.settings import Settings
@@ -61,12 +62,12 @@ def issuer(settings: Settings) -> str:
 class Provider:
     """Asked for the first time when somebody logs in: we start without it."""
 
-    def __init__(self, settings: Settings, pause_s: float = 2.0) -> None:
+    def __init__(self, settings: Settings, outbound: Outbound, pause_s: float = 2.0) -> None:
         """`pause_s`: how long nobody asks again after the provider did not answer."""
         self.settings = settings
         self.issuer = issuer(settings)
         self.redirect_uri = f"{settings.public_url.rstrip('/')}/login/callback"
-        self._transport = BoundedTransport()
+        self._transport = GuardedTransport(outbound)
         self._about: Remembered[Metadata] = Remembered(self._discover, pause_s)
         self._keys: Remembered[list[id_token.Key]] = Remembered(self._fetch_keys, pause_s)
 
@@ -124,10 +125,6 @@ class Provider:
             more = await self._userinfo(about.userinfo_endpoint, access, claims["sub"])
             claims = {**more, **claims}
         return read_claims.identity(claims, level, configured)
-
-    async def close(self) -> None:
-        """Close the connections that are kept."""
-        await self._transport.close()
 
     async def _key(self, header: id_token.Header) -> id_token.Key:
         keys = await self._keys.get()

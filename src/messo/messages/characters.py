@@ -2,6 +2,8 @@
 
 import re
 
+import regex
+
 # Controls (C0 but tab and newline, DEL, C1), what turns the direction of a line (bidi marks,
 # embeddings, overrides, isolates), what has no width (spaces, joiners between words, fillers,
 # deprecated format characters, tags) and what is no character (byte order marks, surrogates).
@@ -33,22 +35,15 @@ def without_tricks(text: str) -> str:
 def on_one_line(text: str, most: int) -> str:
     """The text without tricks, spaces folded, at most `most` characters, cut with "…".
 
-    A cut never parts a letter from its accents, nor a joined emoji.
+    A cut never parts a letter from its accents, nor a joined emoji or a flag: it is made between
+    grapheme clusters (Unicode Standard Annex #29).
     """
     text = " ".join(without_tricks(text).split())
     if len(text) <= most:
         return text
-    end = most - 1
-    while end and (_extends(text[end]) or text[end - 1] == "\u200d"):
-        end -= 1
+    end = 0
+    for cluster in regex.finditer(r"\X", text):
+        if cluster.end() > most - 1:
+            break
+        end = cluster.end()
     return text[:end].rstrip() + "…"
-
-
-def _extends(character: str) -> bool:
-    """Whether the character is drawn with the one before it."""
-    return (
-        character in "\u200c\u200d"
-        or _PILE.match(character * 5) is not None
-        or "\ufe00" <= character <= "\ufe0f"
-        or "\U0001f3fb" <= character <= "\U0001f3ff"
-    )

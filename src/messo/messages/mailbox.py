@@ -208,7 +208,7 @@ async def erase(conn: Connection, fiscal_code: str, before: datetime) -> None:
         fiscal_code=fiscal_code,
         before=before,
     )
-    await events.forget(conn, bucket, ids)
+    await events.forget(conn, bucket, ids, [row["service_id"] for row in rows])
     await conn.run(queries.erase_messages, bucket=bucket, ids=ids)
 
 

@@ -137,12 +137,29 @@ WHERE m.bucket = :bucket AND m.id = failed.id
 RETURNING m.id, m.service_id;
 
 -- name: read_messages
--- For senders: everything the answer needs, in one go. Content only of what is in the inbox.
--- reads: recipients.profile, recipients.preference
+-- For senders: everything the answer needs, in one go. Content only of what is in the inbox. Of each
+-- way to tell the citizen, the best that came of it; one that is still under way, or that they
+-- closed, is left out.
+-- reads: recipients.profile, recipients.preference, notifications.delivery, notifications.channel
 SELECT
     m.id, m.fiscal_code, m.service_id, m.status, m.subject, m.feature_level_type, m.time_to_live,
     m.created_at, m.read_at, c.markdown, c.parts, s.organization_fiscal_code,
-    messages.read_shared(p.mode, f.access_read_message_status) AS read_shared
+    messages.read_shared(p.mode, f.access_read_message_status) AS read_shared,
+    (
+        SELECT jsonb_object_agg(n.wire_name, n.state) FROM (
+            SELECT
+                h.wire_name,
+                (array_agg(d.state ORDER BY array_position(
+                    ARRAY['SENT', 'THROTTLED', 'QUEUED', 'EXPIRED', 'FAILED'], d.state
+                )))[1] AS state
+            FROM notifications.delivery AS d
+            INNER JOIN notifications.channel AS h ON h.name = d.channel
+            WHERE d.bucket = :bucket AND d.message_id = m.id AND d.occasion = 'new'
+              AND d.state <> 'STOPPED'
+            GROUP BY h.wire_name
+        ) AS n
+        WHERE n.state <> 'QUEUED'
+    ) AS notification
 FROM messages.message AS m
 INNER JOIN messages.sender AS s ON s.id = m.sender_id
 LEFT JOIN messages.content AS c

@@ -59,6 +59,8 @@ async def message_status(
     if row["status"] != "PROCESSED":
         return answer
     message.content = stored_content(row)
+    if row["notification"] is not None:
+        answer.notification = wire.notification.decode(row["notification"])
     advanced = row["feature_level_type"] == "ADVANCED"
     if not advanced or Permission.MESSAGE_READ_ADVANCED not in sender.permissions:
         return answer
@@ -103,7 +105,7 @@ async def message_life(conn: Connection, sender: Sender, message_id: str) -> wir
         )
     if row is None:
         raise Problem(404, "Message not found", "This service has sent no message with this id.")
-    happened = await events.of_message(conn, row["bucket"], row["id"])
+    happened = await events.of_message(conn, row["bucket"], row["id"], sender.service_id)
     if any(event["kind"] == "read" for event in happened) and not await _may_see_reading(
         conn, sender, row
     ):

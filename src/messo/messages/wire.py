@@ -149,11 +149,22 @@ class MessageBody(Struct):
     content: StoredContent | UnsetType = UNSET
 
 
+NotificationState = Literal["SENT", "THROTTLED", "EXPIRED", "FAILED"]
+Notification = Annotated[
+    dict[str, NotificationState],
+    Meta(
+        description="What came of telling the citizen: `email` for copies, `webhook` for devices. "
+        "A way that they did not choose is absent."
+    ),
+]
+
+
 class MessageStatus(Struct):
     """A message and what became of it."""
 
     message: MessageBody
     status: Literal["ACCEPTED", "THROTTLED", "PROCESSED", "REJECTED", "FAILED"]
+    notification: Notification | UnsetType = UNSET
     read_status: Literal["READ", "UNREAD", "UNAVAILABLE"] | UnsetType = UNSET
     payment_status: Literal["PAID", "NOT_PAID"] | UnsetType = UNSET
 
@@ -221,3 +232,4 @@ class ReportedMessages(Struct):
 new_message = msgspec.json.Decoder(NewMessage)
 recipient = msgspec.json.Decoder(Recipient)
 stored_parts = msgspec.json.Decoder(Parts)
+notification = msgspec.json.Decoder(Notification)

@@ -15,10 +15,12 @@ from messo.recipients.email import (
 from messo.recipients.history import history
 from messo.recipients.preferences import Activation, Preference, put_activations, put_preferences
 from messo.recipients.profile import (
+    SPOKEN,
     Profile,
     count_enrolled,
     create_profiles,
     enrolled,
+    language_of,
     read_profile,
 )
 from messo.recipients.update import (
@@ -34,6 +36,7 @@ from messo.recipients.update import (
 )
 
 __all__ = [
+    "SPOKEN",
     "Activation",
     "DataRequest",
     "Preference",
@@ -56,6 +59,7 @@ __all__ = [
     "enrolled",
     "history",
     "is_email_already_taken",
+    "language_of",
     "onboard",
     "put_activations",
     "put_choice",

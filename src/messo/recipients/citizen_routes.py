@@ -40,6 +40,7 @@ _BODY = 100 * 1024  # bytes, as the reference platform reads
 _SERVICE_ID = re.compile(SERVICE_ID)
 _INSTALLATION_ID = re.compile(r"[\x21-\x7e]{1,200}\Z")
 _PLAIN = ((b"content-type", b"text/plain; charset=utf-8"),)
+_TOO_OFTEN = "Several mails went out within an hour: wait for Retry-After."
 _NEVER_KEPT: Headers = ((b"cache-control", b"no-store"),)
 _ZIP: Headers = (
     (b"content-type", b"application/zip"),
@@ -216,6 +217,7 @@ class CitizenRoutes:
                     {
                         409: "It changed meanwhile (`version`), or would go back to LEGACY.",
                         412: "The address is confirmed by somebody else; `type` says so.",
+                        429: _TOO_OFTEN,
                     },
                 ),
             ),
@@ -229,7 +231,7 @@ class CitizenRoutes:
                 None,
                 {
                     202: (None, "Asked for."),
-                    **_refusals({400: "There is no address, or it is confirmed already."}),
+                    **_refusals({400: "No address, or confirmed already.", 429: _TOO_OFTEN}),
                 },
             ),
             Route(

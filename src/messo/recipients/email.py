@@ -20,7 +20,9 @@ from messo.recipients.change import change_profile
 from messo.recipients.profile import Profile, lock_enrolled, lock_profile, queries
 from messo.recipients.wire import EMAIL
 
-# `send_validation(conn, fiscal_code, email, token)`: whoever mails queues it in this transaction.
+# `send_validation(conn, fiscal_code, email, token)`: whoever mails queues it in this transaction,
+# under the citizen's lock. `Problem` 429 when it was too many within an hour: rolled back with the
+# rest, so that the link of the newest mail goes on working.
 SendValidation = Callable[[Connection, str, str, str], Awaitable[None]]
 
 _LIVES = timedelta(days=30)
@@ -65,8 +67,8 @@ async def ask_validation(
 ) -> None:
     """A citizen wants the mail that proves their address.
 
-    `Problem` 404 without a profile, 400 without an address or when it is proven. Asked twice
-    within a minute, one mail goes out.
+    `Problem` 404 without a profile, 400 without an address or when it is proven, 429 from `send`.
+    Asked twice within a minute, one mail goes out.
     """
     profile = await lock_enrolled(conn, fiscal_code)
     if profile.email is None:
@@ -92,7 +94,11 @@ async def ask_validation(
 async def start_validation(
     conn: Connection, fiscal_code: str, email: str | None, send: SendValidation | None
 ) -> None:
-    """A new address, under the citizen's lock: its token, and the mail where there is a mailer."""
+    """A new address, under the citizen's lock: its token, and the mail where there is a mailer.
+
+    `Problem` 429 from `send`: whoever changes addresses again and again would have us write to
+    everybody.
+    """
     if email is None:
         await conn.run(
             queries.drop_validation, bucket=conn.bucket(fiscal_code), fiscal_code=fiscal_code

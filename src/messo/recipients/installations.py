@@ -1,10 +1,11 @@
 """Devices that a citizen's client applications registered for push: any number, up to a bound."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from messo.base import clock
 from messo.base.crypto import Secrets
-from messo.base.db import Connection
+from messo.base.db import Connection, Row
 from messo.recipients.profile import lock_enrolled, queries
 
 Platform = Literal["apns", "gcm", "fcmv1"]
@@ -36,3 +37,10 @@ async def put_installation(
         now=clock.now(),
     )
     await conn.run(queries.drop_installations, bucket=bucket, fiscal_code=fiscal_code, keep=MOST)
+
+
+async def list_installations(conn: Connection, fiscal_code: str) -> Sequence[Row]:
+    """`id`, `platform`, `updated_at` of a citizen's registered devices, by id."""
+    return await conn.rows(
+        queries.all_installations, bucket=conn.bucket(fiscal_code), fiscal_code=fiscal_code
+    )

@@ -15,6 +15,7 @@ from messo.recipients.wire import Language
 queries = Queries("messo.recipients")
 
 Mode = Literal["AUTO", "MANUAL", "LEGACY"]
+SPOKEN: tuple[Literal["it", "en"], ...] = ("it", "en")
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,15 @@ async def lock_enrolled(conn: Connection, fiscal_code: str) -> Profile:
     if found is None:
         raise not_enrolled()
     return found
+
+
+def language_of(preferred: Sequence[str] | None) -> Literal["it", "en"] | None:
+    """The first preferred language that we speak; None where there is none."""
+    for locale in preferred or ():
+        for language in SPOKEN:
+            if locale.startswith(language):
+                return language
+    return None
 
 
 def not_enrolled() -> Problem:

@@ -43,5 +43,7 @@ MAGIC = {
     "not_enrolled": make("MGCNNR80A01Y002"),
     "inbox_off": make("MGCNBX80A01Y003"),
     "service_blocked": make("MGCBLC80A01Y004"),
+    "mail_bounces": make("MGCBNC80A01Y005"),
+    "push_gone": make("MGCPSH80A01Y006"),
 }
 UNKNOWN = make("MGCNKN80A01Y999")

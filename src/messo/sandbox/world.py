@@ -14,6 +14,7 @@ from messo.base.ids import new_id
 from messo.base.sql import Queries
 from messo.content import configurations
 from messo.login import Identity, client_limits, put_sessions
+from messo.notifications.channels import devices
 from messo.operations import operators
 from messo.recipients import (
     Activation,
@@ -24,6 +25,7 @@ from messo.recipients import (
     put_activations,
     put_preferences,
 )
+from messo.sandbox import push_sink
 from messo.sandbox.descriptions import described
 from messo.sandbox.fiscal_codes import MAGIC, UNKNOWN, birth_date, make
 from messo.services import keys
@@ -148,10 +150,11 @@ CITIZENS = (
     _citizen(
         "Giulia Ferretti",
         "FRRGLI85E50Y101",
-        "AUTO: lets every service in; copies by e-mail",
+        "AUTO: lets every service in; copies by e-mail, notices with sender and subject",
         is_email_enabled=True,
         is_email_validated=True,
         email="giulia.ferretti@example.org",
+        push_notifications_content_type="FULL",
     ),
     _citizen(
         "Marco Dalmasso",
@@ -186,6 +189,15 @@ CITIZENS = (
         "magic: SERVICE_NOT_ALLOWED, MANUAL mode",
         mode="MANUAL",
     ),
+    _citizen(
+        "Mail bounces",
+        MAGIC["mail_bounces"],
+        "magic: PROCESSED, and the copy comes back: the address does not exist",
+        is_email_enabled=True,
+        is_email_validated=True,
+        email="nobody@bounces.example.org",
+    ),
+    _citizen("Push gone", MAGIC["push_gone"], "magic: PROCESSED, and the device is gone"),
 )
 
 
@@ -196,6 +208,7 @@ async def build(pool: Pool, secrets: Secrets, settings: Settings) -> dict[str, A
         if not await list_institutions(conn):
             await _add_institutions(conn, secrets, settings)
             await _add_citizens(conn, settings)
+            await _add_devices(conn, secrets, settings)
             await operators.add(conn, _ACTOR, _OPERATOR)
         people = {_token(secrets, c): c.identity(_LEVEL) for c in CITIZENS}
         await put_sessions(conn, people, "sandbox.json", client_limits(settings))
@@ -280,6 +293,19 @@ async def _add_citizens(conn: Connection, settings: Settings) -> None:
     await count_enrolled(conn)
 
 
+async def _add_devices(conn: Connection, secrets: Secrets, settings: Settings) -> None:
+    for name, kind in push_sink.DEVICES.items():
+        citizen = next(c for c in CITIZENS if c.name == name)
+        await devices.put_device(
+            conn,
+            secrets,
+            citizen.profile.fiscal_code,
+            push_sink.subscription(secrets, settings.public_url, name, kind),
+            label="Sandbox",
+            session_id="sandbox",
+        )
+
+
 async def _describe(conn: Connection, secrets: Secrets, settings: Settings) -> dict[str, Any]:
     institutions = {row["id"]: row for row in await list_institutions(conn)}
     about = {s.name: why for i in INSTITUTIONS for why, s in i.services.items()}
@@ -327,4 +353,6 @@ async def _describe(conn: Connection, secrets: Secrets, settings: Settings) -> d
         "magic": MAGIC,
         "unknown_fiscal_code": UNKNOWN,
         "operator": {"login": _OPERATOR},
+        "mail_sink_url": f"{settings.public_url}/sandbox/mail",
+        "push_sink_url": f"{settings.public_url}{push_sink.PATH}",
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from messo.base.crypto import key_digest
 from messo.base.http import GatewayProblem, Problem, Request
 from messo.base.limits import RateLimit
 from messo.services.directory import Directory, ManageKey, Sender
@@ -35,12 +36,7 @@ class Authenticate:
 
         Adds the RateLimit headers to whatever is answered. 401, 403 and 429 otherwise.
         """
-        key = request.header(KEY_HEADER)
-        if not key:
-            raise GatewayProblem(401, _NO_KEY)
-        found = await self.directory.find(key)
-        if found is None:
-            raise GatewayProblem(401, _BAD_KEY)
+        _, found = await self._find(request)
         if isinstance(found, ManageKey):
             raise not_allowed(
                 "This is a manage key. Use the key of the service on whose behalf you ask."
@@ -61,6 +57,23 @@ class Authenticate:
                 "Your institution has no permission yet. Ask the operator of this installation.",
             )
         raise not_allowed(f"Your institution lacks the permission {' or '.join(any_of)}.")
+
+    async def manager(self, request: Request) -> ManageKey:
+        """The institution whose manage key was sent. 401, 403 and 429 as for `sender`."""
+        key, found = await self._find(request)
+        if not isinstance(found, ManageKey):
+            raise not_allowed("This is a service's key. Use a manage key of your institution.")
+        self._limit(request, key_digest(key).hex())
+        return found
+
+    async def _find(self, request: Request) -> tuple[str, Sender | ManageKey]:
+        key = request.header(KEY_HEADER)
+        if not key:
+            raise GatewayProblem(401, _NO_KEY)
+        found = await self.directory.find(key)
+        if found is None:
+            raise GatewayProblem(401, _BAD_KEY)
+        return key, found
 
     def _limit(self, request: Request, key: str) -> None:
         if seconds := self.limit.charge(request, key):

@@ -1,0 +1,112 @@
+-- name: choose
+-- Every browser of every recipient who lets this service tell them. What is sensitive, or was not
+-- asked for in full, is told without its content; so it is where the citizen has logged out.
+-- reads: messages.message, recipients.profile, recipients.preference
+SELECT
+    m.id AS message_id, w.id AS address, p.preferred_languages,
+    p.push_notifications_content_type IS NOT DISTINCT FROM 'FULL'
+    AND NOT m.require_secure_channels AND NOT w.is_logged_out AS is_full
+FROM messages.message AS m
+INNER JOIN recipients.profile AS p ON p.bucket = :bucket AND p.fiscal_code = m.fiscal_code
+INNER JOIN notifications.web_push_device AS w
+    ON w.bucket = :bucket AND w.fiscal_code = m.fiscal_code
+LEFT JOIN recipients.preference AS f
+    ON f.bucket = :bucket AND f.fiscal_code = m.fiscal_code AND f.service_id = m.service_id
+    AND f.settings_version = p.settings_version
+WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[]) AND m.status = 'PROCESSED'
+  AND messages.by_push(
+      p.is_webhook_enabled,
+      messages.channel_open(p.mode, p.blocked -> m.service_id ? 'WEBHOOK', f.is_webhook_enabled)
+  );
+
+-- name: open_devices
+-- The same question again, just before sending: a device that is missing here is not told.
+-- reads: messages.message, recipients.profile, recipients.preference
+SELECT
+    d.id, w.sealed,
+    p.push_notifications_content_type IS NOT DISTINCT FROM 'FULL'
+    AND NOT m.require_secure_channels AND NOT w.is_logged_out AS is_full
+FROM notifications.delivery AS d
+INNER JOIN messages.message AS m ON m.bucket = :bucket AND m.id = d.message_id
+INNER JOIN recipients.profile AS p ON p.bucket = :bucket AND p.fiscal_code = m.fiscal_code
+INNER JOIN notifications.web_push_device AS w
+    ON w.bucket = :bucket AND w.id = d.address AND w.fiscal_code = m.fiscal_code
+LEFT JOIN recipients.preference AS f
+    ON f.bucket = :bucket AND f.fiscal_code = m.fiscal_code AND f.service_id = m.service_id
+    AND f.settings_version = p.settings_version
+WHERE d.bucket = :bucket AND d.id = ANY(:ids::text[])
+  AND messages.by_push(
+      p.is_webhook_enabled,
+      messages.channel_open(p.mode, p.blocked -> m.service_id ? 'WEBHOOK', f.is_webhook_enabled)
+  );
+
+-- name: put_device
+-- A browser is one citizen's at a time: see `take_from_others`.
+INSERT INTO notifications.web_push_device AS old (
+    bucket, id, fiscal_code, sealed, label, session_id, is_logged_out, created_at
+)
+VALUES (:bucket, :id, :fiscal_code, :sealed, :label, :session_id, false, :now)
+ON CONFLICT (bucket, id) DO UPDATE SET
+    fiscal_code = excluded.fiscal_code, sealed = excluded.sealed, label = excluded.label,
+    session_id = excluded.session_id, is_logged_out = false;
+
+-- name: take_from_others
+-- Somebody else uses this browser now, and must not be shown another's messages. Over all buckets.
+DELETE FROM notifications.web_push_device AS w
+WHERE w.bucket = ANY(:buckets::smallint[]) AND w.id = :id AND w.fiscal_code <> :fiscal_code;
+
+-- name: drop_oldest
+-- Beyond so many, the one that asked longest ago gives way.
+DELETE FROM notifications.web_push_device AS w
+WHERE w.bucket = :bucket AND w.fiscal_code = :fiscal_code AND w.id NOT IN (
+    SELECT o.id FROM notifications.web_push_device AS o
+    WHERE o.bucket = :bucket AND o.fiscal_code = :fiscal_code
+    ORDER BY o.created_at DESC, o.id
+    LIMIT :keep
+);
+
+-- name: list_devices
+-- For their owner, the newest first.
+SELECT w.id, w.label, w.created_at FROM notifications.web_push_device AS w
+WHERE w.bucket = :bucket AND w.fiscal_code = :fiscal_code
+ORDER BY w.created_at DESC, w.id;
+
+-- name: find_device
+-- By who knows its endpoint, wherever its citizen lives.
+SELECT w.bucket, w.fiscal_code, w.label, w.session_id, w.is_logged_out
+FROM notifications.web_push_device AS w
+WHERE w.bucket = ANY(:buckets::smallint[]) AND w.id = :id;
+
+-- name: greet_device
+-- Its citizen is logged in there again.
+UPDATE notifications.web_push_device AS w SET session_id = :session_id, is_logged_out = false
+WHERE w.bucket = :bucket AND w.id = :id AND w.fiscal_code = :fiscal_code;
+
+-- name: log_out_devices
+-- Of one session: from now on they are told without content.
+UPDATE notifications.web_push_device AS w SET is_logged_out = true
+WHERE w.bucket = :bucket AND w.fiscal_code = :fiscal_code AND w.session_id = :session_id;
+
+-- name: forget_device
+-- Only one's own.
+DELETE FROM notifications.web_push_device AS w
+WHERE w.bucket = :bucket AND w.fiscal_code = :fiscal_code AND w.id = :id;
+
+-- name: drop_devices
+-- Their push service says that they are gone.
+DELETE FROM notifications.web_push_device AS w
+WHERE w.bucket = :bucket AND w.id = ANY(:ids::text[]);
+
+-- name: erase_devices
+-- Part of erasing a citizen.
+DELETE FROM notifications.web_push_device AS w
+WHERE w.bucket = :bucket AND w.fiscal_code = :fiscal_code;
+
+-- name: put_key
+-- Whoever is first makes it; all others use that one.
+INSERT INTO notifications.web_push_key (sealed, created_at) VALUES (:sealed, :now)
+ON CONFLICT DO NOTHING;
+
+-- name: read_key
+-- The key that push services know us by.
+SELECT k.sealed FROM notifications.web_push_key AS k;

@@ -1,0 +1,64 @@
+"""What a process speaks to the outside with: the guarded client, the mailer, and the channels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from messo.base.crypto import Secrets
+from messo.base.mailer import Mailer, parse_server
+from messo.base.outbound import Outbound
+from messo.notifications import Channel, Letters, make_channels
+from messo.settings import Network, SettingError, Settings
+
+_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Made once per process, before anything is sent; `close` at the end."""
+
+    outbound: Outbound
+    mailer: Mailer | None
+    channels: Sequence[Channel]
+    letters: Letters
+
+    @classmethod
+    def of(cls, settings: Settings, secrets: Secrets) -> "Outside":
+        """From the settings; nothing is connected yet. `SettingError` for a mail server that is none."""
+        outbound = Outbound(networks(settings))
+        mailer = _mailer(settings)
+        return cls(
+            outbound,
+            mailer,
+            make_channels(settings, secrets, outbound, mailer),
+            Letters(secrets, configured=mailer is not None),
+        )
+
+    async def close(self) -> None:
+        """Close what is open."""
+        await self.outbound.close()
+        if self.mailer is not None:
+            await self.mailer.close()
+
+
+def networks(settings: Settings) -> tuple[Network, ...]:
+    """What may be called although it is not public; a sandbox plays its neighbours itself."""
+    return settings.outbound_networks + (_LOOPBACK if settings.sandbox else ())
+
+
+def _mailer(settings: Settings) -> Mailer | None:
+    address = settings.mail_server
+    if settings.sandbox and not address:
+        address = f"smtp+plain://127.0.0.1:{settings.sandbox_mail_port}"
+    if not address:
+        return None
+    try:
+        server = parse_server(address)
+    except ValueError as error:
+        raise SettingError(f"MESSO_MAIL_SERVER is not usable: {error}") from None
+    return Mailer(
+        server,
+        connections=settings.mail_connections,
+        per_domain=settings.mail_connections * 4,  # most of them wait for a connection
+        per_domain_minute=settings.mail_domain_minute,
+    )

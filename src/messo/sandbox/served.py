@@ -1,0 +1,41 @@
+"""What a sandbox serves beside the platform: an identity provider, a mail server, a push service."""
+
+from starlette.routing import Route
+
+from messo.base import log
+from messo.base.crypto import Secrets
+from messo.sandbox.identity import IdentityProvider
+from messo.sandbox.mail_page import MailPages
+from messo.sandbox.mail_sink import MailSink
+from messo.sandbox.push_sink import PushSink
+from messo.settings import Settings
+
+logger = log.get(__name__)
+
+
+class Sandbox:
+    """All of it, in one server process."""
+
+    def __init__(self, settings: Settings, secrets: Secrets) -> None:
+        self._mail = MailSink(settings.sandbox_mail_port)
+        self._identity = IdentityProvider(settings)
+        self._push = PushSink(secrets)
+
+    def routes(self) -> list[Route]:
+        """Pages and endpoints, all under `/sandbox`."""
+        return [
+            *self._identity.routes(),
+            *MailPages(self._mail).routes(),
+            *self._push.routes(),
+        ]
+
+    async def start(self) -> None:
+        """Listen for mail, unless another server of the same sandbox does."""
+        try:
+            await self._mail.start()
+        except OSError as error:
+            logger.warning("the sandbox's mail server is not here", exc_info=error)
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        await self._mail.stop()
