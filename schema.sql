@@ -215,12 +215,17 @@ CREATE TABLE events.webhook_retry (
     since timestamp with time zone NOT NULL,
     due_at timestamp with time zone NOT NULL,
     last_error text,
-    dead_at timestamp with time zone
+    dead_at timestamp with time zone,
+    replayed boolean DEFAULT false NOT NULL
 );
 
 COMMENT ON TABLE events.webhook_retry IS 'Only exceptions: events that a webhook did not take. With dead_at they are not tried any more, until they are replayed.';
 
-COMMENT ON COLUMN events.webhook_retry.since IS 'When it was first put here, or replayed.';
+COMMENT ON COLUMN events.webhook_retry.since IS 'When it was first put here, or replayed, or when its turn came.';
+
+COMMENT ON COLUMN events.webhook_retry.due_at IS 'Infinity while an earlier event of its message waits.';
+
+COMMENT ON COLUMN events.webhook_retry.replayed IS 'Somebody asked for it, so it is sent even if its kind was taken off.';
 
 CREATE TABLE login.code (
     bucket smallint NOT NULL,
@@ -391,7 +396,7 @@ COMMENT ON TABLE notifications.delivery IS 'One notice of one message to one add
 
 COMMENT ON COLUMN notifications.delivery.address IS 'Stands for the address and is none: a keyed hash, or a device''s id.';
 
-COMMENT ON COLUMN notifications.delivery.state IS 'STOPPED: the citizen changed their mind before it was sent.';
+COMMENT ON COLUMN notifications.delivery.state IS 'STOPPED: the citizen changed their mind before it was sent, or another notice found the device gone.';
 
 CREATE TABLE notifications.letter (
     bucket smallint NOT NULL,
@@ -420,6 +425,7 @@ CREATE TABLE notifications.web_push_device (
     id text NOT NULL COLLATE pg_catalog."C",
     fiscal_code text NOT NULL COLLATE pg_catalog."C",
     sealed text NOT NULL,
+    origin text NOT NULL,
     label text NOT NULL,
     session_id text NOT NULL COLLATE pg_catalog."C",
     is_logged_out boolean NOT NULL,
@@ -427,6 +433,8 @@ CREATE TABLE notifications.web_push_device (
 );
 
 COMMENT ON TABLE notifications.web_push_device IS 'Browsers that asked to be told. The id is a digest of the endpoint; endpoint and keys are encrypted.';
+
+COMMENT ON COLUMN notifications.web_push_device.origin IS 'The push service of the browser''s maker.';
 
 COMMENT ON COLUMN notifications.web_push_device.session_id IS 'The login it was last seen with. Once that is ended by hand, nothing of a message is shown there.';
 
@@ -679,14 +687,11 @@ CREATE TABLE work.item (
     due_at timestamp with time zone NOT NULL,
     reference text NOT NULL COLLATE pg_catalog."C",
     lane smallint NOT NULL,
-    attempts smallint DEFAULT 0 NOT NULL,
-    leased_until timestamp with time zone
+    attempts smallint DEFAULT 0 NOT NULL
 )
 WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='10000');
 
 COMMENT ON TABLE work.item IS 'Work to do: narrow rows, deleted when done.';
-
-COMMENT ON COLUMN work.item.leased_until IS 'For steps that send outward; inside steps hold the row lock instead.';
 
 CREATE TABLE work.period (
     step text NOT NULL COLLATE pg_catalog."C",
@@ -848,6 +853,8 @@ ALTER TABLE ONLY work.period
 CREATE INDEX webhook_of_service ON events.webhook USING btree (service_id);
 
 CREATE UNIQUE INDEX webhook_repeated ON events.webhook USING btree (institution_id, idempotency_key);
+
+CREATE INDEX webhook_retry_age ON events.webhook_retry USING btree (bucket, COALESCE(dead_at, since));
 
 CREATE INDEX webhook_retry_dead ON events.webhook_retry USING btree (bucket, webhook_id, "position") WHERE (dead_at IS NOT NULL);
 

@@ -2,10 +2,14 @@
 
 The worker's step claims, renders, encrypts, sends and records; the bare loop has everything made
 beforehand and only sends. What encryption alone costs is measured apart.
+
+Then the same beside 10,000 notices for a push service that hangs: what is left of the rate, and what
+it costs in memory.
 """
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -20,8 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.notifications.push_service import encoded
 
-from bench.ground import Ground, Line, console, median
-from messo.base import clock
+from bench.ground import Ground, Line, console, median, resident_mb
+from messo.base import clock, server
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
 from messo.base.ids import new_id
@@ -38,8 +42,11 @@ from messo.recipients import Wishes, amend
 from messo.settings import Settings
 
 ROUNDS = 3
-NOTICES = 4000  # by each side in each round
+NOTICES = 8000  # by each side in each round
 PEOPLE = 200
+PAIRS = 5  # of a run alone and one beside a host that hangs
+HANGING = 10_000  # notices for that host
+BESIDE = 20_000  # for the other one, in each run
 CONNECTIONS = 4  # to the mail server, on both sides
 
 Send = Callable[[int], Awaitable[None]]
@@ -79,8 +86,9 @@ async def _run(made: Ground, ports: dict[str, int]) -> None:
         ),
         mail_server=f"smtp+plain://127.0.0.1:{ports['mail']}",
     )
+    server.calm_collector()  # as in the worker's process
     secrets = Secrets.parse(made.secrets)
-    pool = await Pool.open(made.url, 4, custom_plans=True)
+    pool = await Pool.open(made.url, 6, custom_plans=True)
     bench = Bench(made, pool, Outside.of(settings, secrets), [], ports)
     await _enrol(bench, secrets)
     for name, what in (("web_push", "web push"), ("email", "e-mail")):
@@ -95,7 +103,39 @@ async def _run(made: Ground, ports: dict[str, int]) -> None:
                 costs.append(sent.encryption_s)
         _tell(made, what, median(rates["worker"]), median(rates["bare"]), median(costs))
     await bench.outside.close()
+    await _isolate(bench, settings, secrets)
     await pool.close()
+
+
+async def _isolate(bench: Bench, settings: Settings, secrets: Secrets) -> None:
+    alone: list[float] = []
+    beside: list[float] = []
+    grown: list[float] = []
+    for number in range(PAIRS):
+        with console.status(f"beside a host that hangs, pair {number + 1} of {PAIRS} …"):
+            for hanging, rates in ((False, alone), (True, beside)):
+                # Each run meets the host for the first time, which is when it costs most.
+                bench.outside = Outside.of(settings, secrets)
+                if hanging:
+                    await _fill(bench, "web_push", HANGING, hanging=True)
+                await _fill(bench, "web_push", BESIDE)
+                before = resident_mb(os.getpid())
+                rates.append(await _deliver(bench, "web_push", BESIDE, bench.ports["push"]))
+                if hanging:
+                    grown.append(resident_mb(os.getpid()) - before)
+                    async with bench.pool.connection() as conn:
+                        await conn.script("DELETE FROM work.item")
+                await bench.outside.close()
+    shares = [b / a for a, b in zip(alone, beside, strict=True)]
+    bench.made.lines.append(
+        Line(
+            f"web push beside {HANGING:,} notices for a host that hangs",
+            f"{median(beside):,.0f}/s; memory grows by {median(grown):.0f} MB",
+            f"{median(alone):,.0f}/s alone",
+            f"{median(shares):.2f} (median of {PAIRS} pairs)",
+            "≥ 0.80",
+        )
+    )
 
 
 def _tell(made: Ground, what: str, worker: float, bare: float, encryption_s: float) -> None:
@@ -114,12 +154,14 @@ def _tell(made: Ground, what: str, worker: float, bare: float, encryption_s: flo
 
 
 async def _enrol(bench: Bench, secrets: Secrets) -> None:
+    """Twice as many people: the second half has browsers whose push service hangs."""
     async with bench.pool.transaction() as conn:
-        for number, code in enumerate(bench.made.citizens[:PEOPLE]):
+        for number, code in enumerate(bench.made.citizens[: 2 * PEOPLE]):
+            port = bench.ports["push" if number < PEOPLE else "hang"]
             key = ec.generate_private_key(ec.SECP256R1())
             point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
             subscription = Subscription(
-                f"http://127.0.0.1:{bench.ports['push']}/{number}",
+                f"http://localhost:{port}/{number}",
                 encoded(point),
                 encoded(bytes(16)),
             )
@@ -139,9 +181,10 @@ async def _enrol(bench: Bench, secrets: Secrets) -> None:
         )
 
 
-async def _fill(bench: Bench, channel: str) -> None:
+async def _fill(bench: Bench, channel: str, count: int = NOTICES, *, hanging: bool = False) -> None:
     """Messages that have been decided, and their deliveries by one channel."""
-    ids = [new_id() for _ in range(NOTICES)]
+    ids = [new_id() for _ in range(count)]
+    first = PEOPLE if hanging else 0
     async with bench.pool.transaction() as conn:
         await conn.raw.execute(
             "INSERT INTO messages.sender VALUES (1, 'Servizio', 'Comune di Prova', '00000000001', "
@@ -154,7 +197,7 @@ async def _fill(bench: Bench, channel: str) -> None:
             " 'STANDARD', false, 3600, now(), now()"
             " FROM unnest($1::text[], $2::text[]) AS u (id, code)",
             ids,
-            [bench.made.citizens[i % PEOPLE] for i in range(NOTICES)],
+            [bench.made.citizens[first + i % PEOPLE] for i in range(count)],
             bench.made.senders[0][0],
         )
         await conn.raw.execute(
@@ -162,37 +205,43 @@ async def _fill(bench: Bench, channel: str) -> None:
             ids,
             "Ciao, la tua pratica è pronta e puoi ritirarla allo sportello. " * 12,
         )
-    for start in range(0, NOTICES, 1000):
+    for start in range(0, count, 1000):
         async with bench.pool.transaction() as conn:
             await dispatch.dispatch(conn, 0, ids[start : start + 1000], [bench.channel(channel)])
     async with bench.pool.connection() as conn:
         await conn.script("ANALYZE work.item; ANALYZE notifications.delivery")
 
 
-async def _deliver(bench: Bench, channel: str) -> float:
-    """Notices a second, from the first claim to the last record."""
+async def _deliver(
+    bench: Bench, channel: str, count: int = NOTICES, port: int | None = None
+) -> float:
+    """Notices a second, from the first claim to the last record. `port`: only those sent there."""
     sending = Sending(deliver.step(bench.channel(channel)), bench.pool, 1)
     stopping = asyncio.Event()
     began = time.perf_counter()
     running = asyncio.create_task(sending.run(stopping))
     while True:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
         async with bench.pool.connection() as conn:
             left = await conn.raw.fetchval(
-                "SELECT EXISTS (SELECT FROM work.item WHERE step = $1)",
+                "SELECT EXISTS (SELECT FROM work.item WHERE step = $1 AND reference LIKE $2)",
                 dispatch.deliver_step(channel),
+                "%" if port is None else f"%:{port}",
             )
         if not left:
             break
     took = time.perf_counter() - began
     stopping.set()
+    if port is not None:  # what hangs is not waited for
+        running.cancel()
+        return count / took
     await running
     async with bench.pool.connection() as conn:
         wrong = await conn.raw.fetchval(
             "SELECT count(*) FROM notifications.delivery WHERE state <> 'SENT'"
         )
     assert wrong == 0, f"{wrong} were not sent"
-    return NOTICES / took
+    return count / took
 
 
 @dataclass

@@ -1,6 +1,7 @@
-"""`python -m bench.sinks`: a push service and a mail server that take everything at once.
+"""`python -m bench.sinks`: a push service and a mail server that take everything at once, and a push
+service that takes connections and never answers.
 
-Prints their two ports. Each costs next to nothing, so that what is measured is the sender.
+Prints their ports. Each costs next to nothing, so that what is measured is the sender.
 """
 
 import asyncio
@@ -70,10 +71,14 @@ class MailSink(asyncio.Protocol):
         self.transport.write(text + b"\r\n")  # type: ignore[attr-defined]
 
 
+class HangingSink(asyncio.Protocol):
+    """Nobody is at home, and nobody says so."""
+
+
 async def main() -> None:
     loop = asyncio.get_running_loop()
     ports = {}
-    for name, protocol in (("push", PushSink), ("mail", MailSink)):
+    for name, protocol in (("push", PushSink), ("mail", MailSink), ("hang", HangingSink)):
         server = await loop.create_server(protocol, "127.0.0.1", 0, backlog=1024)
         ports[name] = server.sockets[0].getsockname()[1]
     print(json.dumps(ports), flush=True)

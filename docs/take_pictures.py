@@ -83,6 +83,11 @@ def main() -> None:
                     take(page, base, "service", size, f"/services/{here['service']}")
                     take(page, base, "preferences", size, "/preferences")
                     take(page, base, "data", size, "/data")
+                    page.goto(f"{base}/sandbox/mail")
+                    page.get_by_role("link", name="Tassa rifiuti").first.click()
+                    page.wait_for_url("**/sandbox/mail/*")
+                    take(page, base, "mail", size, "")
+                    take(page, base, "notices", size, "/sandbox/push")
                     context.close()
                 browser.close()
         finally:

@@ -69,6 +69,7 @@ _PREFLIGHT = [
     (b"access-control-max-age", b"86400"),
     (b"content-length", b"0"),
 ]
+_BOUNCES = 20  # a second, from one mail server
 _READERS = 2  # statements under way at once for each kind of read
 
 
@@ -127,7 +128,9 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     messages = MessageReader(pool, _READERS, settings.accept_queue)
     profiles = ProfileReader(pool, _READERS, settings.accept_queue)
     outside = Outside.of(settings, secrets)
-    provider = Provider(settings, outside.outbound)
+    # Places and circuit of its own: no institution's address may shut the citizens' door.
+    to_provider = Outbound(networks(settings), open_s=2, longest_s=10)
+    provider = Provider(settings, to_provider)
     flow = LoginFlow(settings, secrets, provider)
     institutions = institution_routes(
         settings,
@@ -158,8 +161,14 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     try:
         if sandbox:
             await sandbox.start()
-        bounces = BounceRoutes(pool, secrets, settings.mail_return_path).routes()
-        app = App([*institutions, *citizens, *bounces], pages)
+        bounces = BounceRoutes(
+            pool,
+            secrets,
+            settings.mail_return_path,
+            RateLimit(_BOUNCES, _BOUNCES * 10),
+            settings.trusted_proxies,
+        )
+        app = App([*institutions, *citizens, *bounces.routes()], pages)
         yield Server(app, pool, directory, guard, accept, messages, profiles)
     finally:
         for queue in queues:
@@ -171,6 +180,7 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
             await guard.close()
         if sandbox:
             await sandbox.stop()
+        await to_provider.close()
         await outside.close()
         await pool.close()
 

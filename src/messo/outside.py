@@ -27,12 +27,13 @@ class Outside:
         """From the settings; nothing is connected yet. `SettingError` for a mail server that is none."""
         outbound = Outbound(networks(settings))
         mailer = _mailer(settings)
-        return cls(
-            outbound,
-            mailer,
-            make_channels(settings, secrets, outbound, mailer),
-            Letters(secrets, configured=mailer is not None),
-        )
+        try:
+            channels = make_channels(settings, secrets, outbound, mailer)
+        except ValueError as error:
+            raise SettingError(
+                f"MESSO_MAIL_FROM or MESSO_MAIL_RETURN_PATH is not usable: {error}"
+            ) from None
+        return cls(outbound, mailer, channels, Letters(secrets, configured=mailer is not None))
 
     async def close(self) -> None:
         """Close what is open."""

@@ -118,6 +118,7 @@ async def _work(settings: Settings, secrets: Secrets) -> None:
             health.operations_app(running.pool, detail), settings.ops_host, settings.ops_port + 1
         )
         operations = asyncio.create_task(beside.serve())
+        server.calm_collector()
         worker.stop_at_signals(running)
         logger.info("working")
         try:

@@ -14,6 +14,7 @@ from messo.base.db import Pool
 from messo.base.outward import Outward
 from messo.base.work import Periodic, Step, Worker
 from messo.events import hand_on, publish
+from messo.events import upkeep as events_upkeep
 from messo.login import forget as forget_logins
 from messo.messages import archive, mailbox, process, retention, search
 from messo.notifications import DISPATCH, Channel, deliver, dispatch, letters, upkeep
@@ -50,7 +51,11 @@ def periodics(settings: Settings, secrets: Secrets, channels: Sequence[Channel])
     """Steps that run once per period, by whichever worker comes first."""
     keep_keys = timedelta(hours=max(24, settings.keep_idempotency_hours))
     asked = CarryOut(
-        archive.letters, erasers(channels), secrets, timedelta(days=settings.archive_days)
+        archive.letters,
+        upkeep.export(secrets),
+        erasers(channels),
+        secrets,
+        timedelta(days=settings.archive_days),
     )
     return [
         Periodic("operations.seal", timedelta(seconds=10), audit.seal),
@@ -59,6 +64,7 @@ def periodics(settings: Settings, secrets: Secrets, channels: Sequence[Channel])
         Periodic("recipients.forget", timedelta(minutes=1), forget_old),
         Periodic("login.forget", timedelta(minutes=5), forget_logins(settings)),
         Periodic("messages.forget", timedelta(minutes=1), retention.forget(keep_keys)),
+        Periodic("events.forget", timedelta(minutes=10), events_upkeep.forget_old),
         Periodic("notifications.forget", timedelta(minutes=10), upkeep.forget_old),
         *bounces(settings, secrets),
     ]
@@ -82,9 +88,8 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     """A worker on its own pool; `run` it, set `stopping` to end it."""
     outside = Outside.of(settings, secrets)
     sending = outward(settings, secrets, outside)
-    pool = await Pool.open(
-        database_url, settings.worker_tasks + 3 + len(sending), custom_plans=True
-    )
+    connections = settings.worker_tasks + 3 + len(sending)
+    pool = await Pool.open(database_url, connections, custom_plans=True)
     try:
         async with pool.connection() as conn:
             await migrate.check(conn)

@@ -284,6 +284,13 @@ async def test_a_relay_that_does_not_go_on_is_tried_later(script: Any, reason: s
     assert (error.reason, error.tried) == (reason, True)
 
 
+@pytest.fixture
+def long_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every mail finds a connection that has been idle, which is asked first (RSET)."""
+    monkeypatch.setattr("messo.base.mailer._FRESH_S", -1.0)
+
+
+@pytest.mark.usefixtures("long_idle")
 async def test_what_may_have_been_sent_is_not_sent_again_at_once() -> None:
     """The second mail of a connection is lost after its text went out: one try, not two."""
     tries = 0
@@ -319,6 +326,7 @@ async def says_it_ends(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     await converse(reader, writer, *HELLO, *FINE, b"421 4.4.2 idle too long")
 
 
+@pytest.mark.usefixtures("long_idle")
 @pytest.mark.parametrize(
     "script", [ends_after_a_mail, ends_at_the_reset, ends_at_the_address, says_it_ends]
 )
@@ -328,6 +336,13 @@ async def test_a_connection_closed_while_idle_is_replaced(script: Any) -> None:
         await one.send(FROM, TO, MAIL)
 
 
+async def test_a_connection_closed_right_after_a_mail_is_replaced_too() -> None:
+    async with scripted(ends_after_a_mail, ends_after_a_mail) as there, mailer(there) as one:
+        await one.send(FROM, TO, MAIL)
+        await one.send(FROM, TO, MAIL)
+
+
+@pytest.mark.usefixtures("long_idle")
 async def test_a_connection_is_replaced_once() -> None:
     async with scripted(ends_at_the_reset, busy) as there, mailer(there) as one:
         await one.send(FROM, TO, MAIL)
@@ -392,6 +407,34 @@ async def test_a_dead_relay_is_left_alone_and_found_again() -> None:
                     except LaterError:
                         await asyncio.sleep(0.02)
             await one.send(FROM, TO, MAIL)
+
+
+async def test_a_try_that_is_given_up_is_followed_by_another() -> None:
+    """Meanwhile nobody else bothers a relay that may be down."""
+    async with relay() as gone:
+        server = gone.server()
+    async with mailer(server, rest_s=0.05) as one:
+        for _ in range(3):
+            await later(one)
+        async with relay(port=server.port, hold=asyncio.Event()) as there:
+            await until_may_try(one)
+            trying = asyncio.create_task(one.send(FROM, TO, MAIL))
+            await asyncio.sleep(0)
+            other = await later(one, "carla@example.com")
+            trying.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await trying
+            there.hold = None
+            await one.send(FROM, TO, MAIL)
+            await one.send(FROM, TO, MAIL)
+    assert (other.reason, other.tried) == ("resting", False)
+    assert 2 <= (other.after_s or 0) <= 4
+
+
+async def until_may_try(one: Mailer) -> None:
+    async with asyncio.timeout(5):
+        while one.rests_s():
+            await asyncio.sleep(0.01)
 
 
 async def until_no_rest(one: Mailer) -> None:

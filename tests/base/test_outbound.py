@@ -231,6 +231,13 @@ async def test_another_spelling_of_an_address_does_not_get_through(host: str) ->
         ("https://%31%32%37.0.0.1/", "url"),
         ("https://127。0。0。1/", "url"),
         ("https://①②⑦.⓪.⓪.①/", "url"),
+        ("https://\u017fome.example.org/", "url"),
+        ("https://\u0131t.example.org/", "url"),
+        ("https://\u0130t.example.org/", "url"),
+        ("https://\u212aelvin.example.org/", "url"),
+        ("http\u017f://name.example.org/", "url"),
+        ("\u212aelvin://name.example.org/", "url"),
+        ("http\u017f://somebody@127.0.0.1/", "url"),
         ("https://[::1/", "url"),
         ("https://[fe80::1%25lo]/", "url"),
         ("https://[v1.127]/", "url"),
@@ -655,3 +662,23 @@ async def test_connections_that_would_be_kept_have_a_bound() -> None:
             await outbound.send("GET", server.url)
         assert "Connection: close" in third.heads[0]
         assert not any("Connection" in head for head in first.heads[:1] + second.heads)
+
+
+async def test_a_connection_that_was_closed_while_kept_is_replaced_if_asking_twice_does_no_harm() -> (
+    None
+):
+    """A question is asked again at once; what may have been done already is left to the caller."""
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        await writer.drain()
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async with serving(once) as server, client() as outbound:
+        for _ in range(3):
+            assert (await outbound.send("GET", server.url)).status == 200
+        assert server.connections == 3
+        with pytest.raises(OutboundError) as failed:
+            await outbound.send("POST", server.url)
+        assert failed.value.reason == "reset"

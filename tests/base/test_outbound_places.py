@@ -278,14 +278,39 @@ async def test_a_circuit_that_opens_turns_away_who_waits() -> None:
         await _cancel(waiting)
 
 
-async def test_a_pause_that_keeps_doubling_has_an_end() -> None:
-    places = Places(1, 10, open_s=15, hosts=10)
+@pytest.mark.parametrize("longest_s", [600, 10])
+async def test_a_pause_that_keeps_doubling_has_an_end(longest_s: float) -> None:
+    outbound = Outbound(open_s=2, longest_s=longest_s)
+    places = outbound._places
     breaker = places._host(("https", "a", 443)).breaker
     for _ in range(5):
         breaker.failed(0, probe=False)
     for _ in range(100):
         assert breaker.failed(0, probe=True)
-    assert 480 <= breaker._until <= 720
+    assert longest_s * 0.8 <= breaker._until <= longest_s * 1.2
+    await outbound.close()
+
+
+async def test_room_at_a_host_is_what_it_answers_in_half_a_second() -> None:
+    """A slow host keeps no other waiting, and a quick one is not kept waiting itself."""
+    places, slow, other = Places(4, 400, open_s=15, hosts=10), ("https", "s", 1), ("https", "o", 1)
+    assert places.room(slow)[0] == 4
+    under_way = [await places.enter(slow, 0) for _ in range(4)]
+    assert places.room(slow)[0] == 0, "nothing is known of it yet"
+    places._hosts[slow].answer_s = 1.0
+    under_way.pop().leave("answered")
+    assert places.room(slow)[0] <= 4, "less than another round"
+    begun = [asyncio.create_task(places.enter(slow, 30)) for _ in range(9)]
+    host = places._hosts[slow]
+    await until(lambda: len(host.waiting) == 8, "one more, and eight that wait")
+    assert places.room(slow) == (0, 0.5)
+    assert places.room(other)[0] == 4
+    for task in begun:
+        task.cancel()
+    await asyncio.gather(*begun, return_exceptions=True)
+    for _ in range(60):  # it has become quick
+        (await places.enter(other, 0)).leave("answered")
+    assert places.room(other)[0] > 100
 
 
 async def test_what_is_known_of_hosts_has_a_bound_and_who_is_asked_is_kept() -> None:

@@ -71,6 +71,9 @@ async def test_an_operator_makes_one_and_looks_after_it(
     await post.settle()
     assert receiver.seen[-1].signers == [1]
     assert "1 events" in await run("replay", webhook, "--event", receiver.seen[-1].id)
+    await run("change", webhook, "--url", receiver.url, "--kind", "paid", "--kind", "read")
+    assert "status 204" in await run("test", webhook)
+    assert (receiver.seen[-1].type, receiver.seen[-1].signers) == ("test", [1])
     await run("delete", webhook)
     audit: list[dict[str, Any]] = await rows(
         pool, "SELECT actor, action FROM operations.audit WHERE subject = $1 ORDER BY id", webhook
@@ -83,9 +86,30 @@ async def test_an_operator_makes_one_and_looks_after_it(
         "secret.drop",
         "replay",
         "replay",
+        "change",
         "delete",
     ]
     assert all(row["actor"].startswith("cli:") for row in audit)
+
+
+async def test_an_operator_sees_what_was_given_up(
+    pool: Pool, world: World, post: Post, receiver: Receiver
+) -> None:
+    made = await post.create(world.anna)
+    receiver.answer = lambda seen: status(400) if seen.message in bad else OK
+    bad = await tell(pool, world.anna.id, "accepted", messages=2)
+    await post.settle()
+    await post.later(days=3, hours=1)
+    await post.settle()
+    page = await run("dead-letters", made.id, "--limit", "1")
+    assert sum(message[:8] in page for message in bad) >= 1
+    assert "400" in page
+    rest = await run("dead-letters", made.id, "--after", found(r"--after\s+(\S+)", page))
+    assert "There are more" not in rest
+    receiver.answer = lambda _: status(418)
+    with pytest.raises(StoppedError) as stopped:
+        await run("test", made.id)
+    assert str(stopped.value) == "not taken: status 418"
 
 
 async def test_what_cannot_be_done_is_said(world: World, post: Post) -> None:
@@ -98,6 +122,10 @@ async def test_what_cannot_be_done_is_said(world: World, post: Post) -> None:
         (("replay", new_id(), "--event", new_id()), "no webhook"),
         (("replay", new_id(), "--event", "x"), "event_id"),
         (("delete", new_id()), "no webhook"),
+        (("test", new_id()), "no webhook"),
+        (("dead-letters", new_id()), "no webhook"),
+        (("change", new_id(), "--kind", "paid"), "no webhook"),
+        (("change", new_id(), "--kind", "reported"), "reported"),
     ]:
         with pytest.raises(StoppedError) as stopped:
             await run(*words)

@@ -5,14 +5,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from messo import events
 from messo.base import clock
 from messo.base.db import Pool
 from messo.base.ids import new_id
 from messo.base.outward import Sending
-from messo.events import hand_on, publish
+from messo.events import publish
+from messo.events.claim import claim_windows
 from messo.events.window import SIDE_BY_SIDE
 from messo.recipients.preferences import Preference, put_preferences
 from tests.events.receiver import OK, Receiver, Seen, status
@@ -117,11 +116,9 @@ async def test_what_a_killed_worker_had_sent_comes_again_under_the_same_id(
     webhook = await post.create(world.anna)
     await tell(pool, world.anna.id, "accepted", messages=5)
 
-    async def die(*_: Any) -> None:
-        raise ZeroDivisionError
+    async def nothing(*_: Any) -> None: ...
 
-    with pytest.raises(ZeroDivisionError):
-        await Sending(replace(post.step, record=die), pool, pool.buckets).once()
+    await Sending(replace(post.step, record=nothing), pool, pool.buckets).once()
     first = sorted(one.id for one in receiver.seen)
     assert len(first) == 5
     assert await post.round() == 0, "the lease holds"
@@ -139,7 +136,7 @@ async def test_a_worker_that_was_too_slow_does_not_undo_the_work_of_another(
     await tell(pool, world.anna.id, "accepted")
     bucket = pool.bucket(world.anna.id)
     async with pool.transaction() as conn:
-        (slow,) = await hand_on.claim_windows(conn, post.secrets, bucket, 8)
+        (slow,) = await claim_windows(conn, post.secrets, bucket, 8, 4)
     outcome = await post.step.send(slow)
     await execute(pool, "UPDATE events.webhook_cursor SET due_at = $1", clock.now())
     await tell(pool, world.anna.id, "accepted")

@@ -149,7 +149,15 @@ async def test_a_wrong_stretch_or_an_unknown_event_is_refused_by_name(
         ({"from": now.isoformat()}, 400, "to"),
         ({"from": later, "to": now.isoformat()}, 400, "from"),
         ({"from": now.isoformat(), "to": now.isoformat()}, 400, "from"),
-        ({"from": (now - timedelta(days=31)).isoformat(), "to": later}, 400, "from"),
+        ({"from": (now - timedelta(days=30)).isoformat(), "to": later}, 400, "from"),
+        (
+            {
+                "from": (now - timedelta(days=31)).isoformat(),
+                "to": (now - timedelta(days=29)).isoformat(),
+            },
+            400,
+            "from",
+        ),
         ({"from": "yesterday", "to": later}, 400, "from"),
         ({"from": "2030-02-30T00:00:00Z", "to": later}, 400, "from"),
         ({"from": "0001-01-01T00:00:00+14:00", "to": later}, 400, "from"),
@@ -165,3 +173,5 @@ async def test_a_wrong_stretch_or_an_unknown_event_is_refused_by_name(
     for body, code, field in cases:
         answer = await ask(api, made.id, **body)
         assert (answer.status_code, answer.json().get("field")) == (code, field), body
+    kept = {"from": (now - timedelta(days=29, hours=23)).isoformat(), "to": later}
+    assert (await ask(api, made.id, **kept)).status_code == 200

@@ -16,7 +16,7 @@ def item(position: int, message: str = "") -> Item:
 
 def window(*items: Item, behind: tuple[Item, ...] = (), end: int = 10) -> Window:
     return Window(
-        "w", "i", "a@example.org", "https://x/", (), NOW, 0, end, 2, None, items, (), behind
+        "w", "i", "a@example.org", "https://x/", (), NOW, 0, end, 2, None, None, items, (), behind
     )
 
 

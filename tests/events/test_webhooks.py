@@ -1,16 +1,13 @@
 """Webhooks over the API: who may, what is refused by name, secrets, health, switching, tests."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from messo.base import clock
 from messo.base.db import Pool
 from messo.base.ids import new_id
 from messo.base.openapi import document
-from messo.events import sign
 from messo.events.kinds import TOLD
 from messo.events.webhook_routes import WebhookRoutes
 from messo.events.webhooks import MOST_OF_A_SERVICE
@@ -95,13 +92,6 @@ async def test_a_webhook_is_made_listed_changed_and_deleted(
         "webhook.delete",
     ]
     assert all("hooks.example" not in row["detail"] for row in audit)
-
-
-async def test_secrets_are_kept_encrypted(pool: Pool, world: World, api: Api) -> None:
-    made = await api.create(world.anna.id, URL)
-    (row,) = await rows(pool, "SELECT secrets FROM events.webhook WHERE id = $1", made["id"])
-    assert made["secret"] not in row["secrets"]
-    assert made["secret"] in world.secrets.decrypt(row["secrets"])
 
 
 BAD_URLS = [
@@ -196,39 +186,6 @@ async def test_a_repeated_creation_gets_the_first_answer(world: World, api: Api)
     answer = await api.ask("POST", who=api.bruno, json=theirs, headers=key)
     assert answer.status_code == 201
     assert answer.json()["id"] != first.json()["id"]
-
-
-async def test_both_secrets_sign_until_the_old_one_is_dropped(
-    pool: Pool, world: World, post: Post, receiver: Receiver, api: Api
-) -> None:
-    made = await api.create(world.anna.id, receiver.url)
-    replaced = (await api.ask("POST", f"/{made['id']}/secret")).json()
-    assert replaced["secret"] != made["secret"]
-    assert replaced["old_secret_until"] > replaced["created_at"]
-    receiver.secrets = [made["secret"], replaced["secret"]]
-    await tell(pool, world.anna.id, "accepted")
-    await post.settle()
-    assert receiver.seen[-1].signers == [0, 1]
-    assert (await api.ask("DELETE", f"/{made['id']}/secret")).status_code == 204
-    await tell(pool, world.anna.id, "accepted")
-    await post.settle()
-    assert receiver.seen[-1].signers == [1]
-    assert "old_secret_until" not in await api.read(made["id"])
-
-
-def test_an_old_secret_signs_for_a_day() -> None:
-    now = clock.now()
-    first = sign.first_secret()
-    both = sign.replaced(first, now)
-    assert sign.live(both, now + timedelta(hours=23)) == both
-    assert sign.live(both, now + timedelta(hours=24)) == both[:1]
-    assert sign.load(sign.dump(both)) == both
-    many = both
-    for _ in range(5):
-        many = sign.replaced(many, now)
-    assert len(many) == 3
-    assert many[0].until is None
-    assert all(one.until is not None for one in many[1:])
 
 
 async def test_health_tells_how_deliveries_go(

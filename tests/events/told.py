@@ -145,12 +145,14 @@ class Post:
         await execute(
             self.pool,
             "UPDATE events.webhook_cursor SET due_at = due_at - $1::interval, "
-            "failing_since = failing_since - $1::interval",
+            "failing_since = failing_since - $1::interval, "
+            "failure_at = failure_at - $1::interval",
             passed,
         )
         await execute(
             self.pool,
-            "UPDATE events.webhook_retry SET due_at = due_at - $1::interval, since = since - $1::interval",
+            "UPDATE events.webhook_retry SET due_at = due_at - $1::interval, "
+            "since = since - $1::interval, dead_at = dead_at - $1::interval",
             passed,
         )
         await execute(
@@ -158,6 +160,11 @@ class Post:
             "UPDATE events.published SET published_at = published_at - $1::interval",
             passed,
         )
+
+    async def failing_all_the_time(self, **after: float) -> None:
+        """So much time passes, and it was tried in vain all along."""
+        await self.later(**after)
+        await execute(self.pool, "UPDATE events.webhook_cursor SET failure_at = $1", clock.now())
 
     async def clear(self) -> None:
         """No webhook is left, so that no test meets another's."""

@@ -149,7 +149,7 @@ async def test_a_page_says_whether_the_browser_is_still_known(
         (b"[]", 400),
         (b"{}", 400),
         (b'{"old_endpoint": 1}', 400),
-        (b'{"old_endpoint": "\\u0000", "subscription": {}}', 400),
+        (b'{"old_endpoint": "\\u0000", "old_auth": "x", "subscription": {}}', 400),
         (b"x" * 9000, 413),
     ],
 )
@@ -159,15 +159,22 @@ async def test_a_renewal_that_is_none_is_refused(
     assert (await client.post("/push/renew", content=body)).status_code == status
 
 
-async def test_a_renewal_needs_the_old_address(
+async def test_a_renewal_needs_the_old_secret(
     pool: Pool, browse: LogIn, client: httpx.AsyncClient, world: World
 ) -> None:
     fiscal_code = await citizen(pool, "NTC", 9)
     old = Device("https://push.example.org/9")
     await subscribed(pool, await browse(fiscal_code), old)
     new = fields(Device("https://push.example.org/9b"))
-    for guess, status in (("https://push.example.org/8", 404), (old.endpoint, 204)):
-        answer = await client.post("/push/renew", json={"old_endpoint": guess, "subscription": new})
+    proof = {"old_endpoint": old.endpoint, "old_auth": old.subscription.auth}
+    for wrong, status in (
+        ({"old_endpoint": "https://push.example.org/8"}, 404),
+        ({"old_auth": "AAAAAAAAAAAAAAAAAAAAAA"}, 404),  # a push service knows the endpoint only
+        ({"old_auth": "ù"}, 404),
+        ({}, 204),
+        ({}, 404),  # once
+    ):
+        answer = await client.post("/push/renew", json=proof | wrong | {"subscription": new})
         assert answer.status_code == status
     assert await devices_of(pool, fiscal_code) == [device_id(new["endpoint"])]
 
@@ -317,3 +324,20 @@ async def test_without_a_mail_server_the_page_says_so(
     browser = await browse(await citizen(pool, "NTC", 19, email="b1@example.org"))
     there = Browser(without_mail, browser.cookies, browser.fiscal_code, browser.session_id)
     assert "non partono ancora" in (await there.page("/preferences")).text
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+async def test_a_session_ended_from_elsewhere_shows_no_content_any_more(
+    pool: Pool, browse: LogIn, world: World, everywhere: bool
+) -> None:
+    """A lost phone: its owner ends its session on another device."""
+    fiscal_code = await citizen(pool, "NTC", 20 + everywhere)
+    phone, desk = await browse(fiscal_code), await browse(fiscal_code)
+    await subscribed(pool, phone, Device(f"https://push.example.org/lost-{everywhere}"))
+    form = (await desk.page("/sessions")).form("/sessions", id=phone.session_id)
+    await desk.send(form, **({"action": "everywhere"} if everywhere else {}))
+    async with pool.connection() as conn:
+        assert await conn.raw.fetchval(
+            "SELECT is_logged_out FROM notifications.web_push_device WHERE fiscal_code = $1",
+            fiscal_code,
+        )

@@ -362,7 +362,7 @@ async def test_reading_is_for_good_and_archiving_leaves_it(
     pool: Pool, mail: Mail, world: World
 ) -> None:
     citizen = await enrol(pool)
-    message_id = await mail.send(world.anna, citizen)
+    message_id = await mail.send(world.anna, citizen, "ADVANCED")
     async with pool.transaction() as conn:
         (marked,) = await mailbox.mark(conn, citizen, [message_id], read=True)
         assert (marked.id, marked.is_read, marked.is_archived) == (message_id, True, False)
@@ -462,17 +462,17 @@ async def test_a_sender_without_the_permission_does_not_see_reading(
     citizen = await enrol(pool)
     message_id = await mail.send(world.bruno, citizen)
     async with pool.transaction() as conn:
-        await mailbox.mark(conn, citizen, [message_id], read=True)
         await conn.raw.execute(
             "UPDATE messages.message SET feature_level_type = 'ADVANCED' WHERE id = $1", message_id
         )
+        await mailbox.mark(conn, citizen, [message_id], read=True)
     assert "read" in await events_of(pool, message_id)
     assert await life(mail, world.bruno, message_id) == ["accepted", "processed"]
 
 
 async def test_two_devices_at_once_lose_nothing(pool: Pool, mail: Mail, world: World) -> None:
     citizen = await enrol(pool)
-    ids = [await mail.post(world.anna, citizen) for _ in range(20)]
+    ids = [await mail.post(world.anna, citizen, "ADVANCED") for _ in range(20)]
     await mail.settle()
 
     async def device(order: list[str], **flags: Any) -> int:
@@ -497,7 +497,7 @@ async def test_a_mark_that_is_rolled_back_leaves_no_event(
     pool: Pool, mail: Mail, world: World
 ) -> None:
     citizen = await enrol(pool)
-    message_id = await mail.send(world.anna, citizen)
+    message_id = await mail.send(world.anna, citizen, "ADVANCED")
 
     async def break_off() -> None:
         async with pool.transaction() as conn:

@@ -1,6 +1,8 @@
 """What a mail that came back does, who may send it, and how it comes in."""
 
+import time
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 import httpx
@@ -13,9 +15,21 @@ from messo.base.crypto import Secrets, new_secret
 from messo.base.db import Pool
 from messo.base.http import Router
 from messo.base.ids import lowest_id, new_id
+from messo.base.limits import RateLimit
 from messo.notifications.channels.email import return_path
-from messo.notifications.channels.email.bounce_intake import BounceMailbox, BounceRoutes, take
-from messo.notifications.channels.email.bounces import LONGEST, Report, read_report, verdict
+from messo.notifications.channels.email.bounce_intake import (
+    BounceMailbox,
+    BounceRoutes,
+    read_bounce,
+    take,
+)
+from messo.notifications.channels.email.bounces import (
+    LONGEST,
+    Report,
+    read_report,
+    sent_to,
+    verdict,
+)
 from messo.notifications.channels.email.suppression import unsuppress
 from tests.messages.mail import fill
 from tests.notifications import bounced
@@ -120,11 +134,11 @@ def test_a_return_path_of_somebody_else_is_not_read(secrets: Secrets) -> None:
 
 def test_reports_of_different_makes_are_read() -> None:
     path = "bounces+x@example.org"
-    assert read_report(postfix(path)) == Report((path,), "failed", "5.1.1")
-    assert read_report(postfix(path).replace(b"\r\n", b"\n")) == Report((path,), "failed", "5.1.1")
-    assert read_report(bounced.exchange(path)) == Report((path,), "failed", "5.1.10")
-    assert read_report(postfix(path, "4.4.1", "delayed")) == Report((path,), "delayed", "4.4.1")
-    assert read_report(postfix(path, "what?")) == Report((path,), "failed", "")
+    assert read_report(postfix(path)) == Report("failed", "5.1.1")
+    assert read_report(postfix(path).replace(b"\r\n", b"\n")) == Report("failed", "5.1.1")
+    assert read_report(bounced.exchange(path)) == Report("failed", "5.1.10")
+    assert read_report(postfix(path, "4.4.1", "delayed")) == Report("delayed", "4.4.1")
+    assert read_report(postfix(path, "what?")) == Report("failed", "")
 
 
 @pytest.mark.parametrize("text", [bounced.QMAIL, bounced.AWAY, bounced.RECEIPT])
@@ -165,34 +179,94 @@ def test_an_alias_of_which_one_end_is_gone_is_not_gone() -> None:
     assert (report.action, verdict(report)) == ("relayed", "none")
 
 
-def test_hostile_reports_are_read_in_little_time() -> None:
-    """Time that grew with the square of their length would be minutes here."""
-    head = f'Content-Type: multipart/report; report-type=delivery-status; boundary="{BOUNDARY}"'
-    part = f"\r\n--{BOUNDARY}\r\n"
-    hostile = [
-        head + '; x="' + ";" * 900_000,
-        head + "\r\n\r\n" + part * 40_000,
-        head + "\r\n\r\n" + (part + f"{head}\r\n") * 5_000,
-        head
-        + "\r\n\r\n"
-        + part
-        + "Content-Type: message/delivery-status\r\n\r\n"
-        + "\r\n \t" * 200_000,
-        head
-        + "\r\n\r\n"
-        + part
-        + "Content-Type: message/delivery-status\r\n\r\n"
-        + "Action:\r\n\r\n" * 80_000,
-        "To: " + "(" * 1_000_000,
-        "To: a@b.org\r\n" * 80_000,
-        "".join(
-            f'Content-Type: multipart/mixed; boundary="{n}"\r\n\r\n--{n}\r\n' for n in range(15_000)
-        ),
-    ]
-    began = clock.now()
-    for text in hostile:
-        assert read_report(text.encode()[:LONGEST]) is None
-    assert clock.now() - began < timedelta(seconds=5)
+HEAD = f'Content-Type: multipart/report; report-type=delivery-status; boundary="{BOUNDARY}"'
+PART = f"\r\n--{BOUNDARY}\r\n"
+STATUS = f"{HEAD}\r\n\r\n{PART}Content-Type: message/delivery-status\r\n\r\n"
+HOSTILE = {
+    "parameters": HEAD + '; x="' + ";" * 900_000,
+    "parts": HEAD + "\r\n\r\n" + PART * 40_000,
+    "parts of parts": HEAD + "\r\n\r\n" + (PART + f"{HEAD}\r\n") * 5_000,
+    "parts of parameters": HEAD + "\r\n\r\n" + (PART + HEAD + ";" * 9_000 + "\r\n\r\n") * 100,
+    "parts of headers": HEAD + "\r\n\r\n" + (PART + "a:\n" * 30_000 + "\r\n") * 10,
+    "nearly parts": HEAD + "\r\n\r\n" + f"\n--{BOUNDARY[:-1]}" * 40_000,
+    "blank lines": STATUS + "\r\n \t" * 200_000,
+    "addresses": STATUS + "Action:\r\n\r\n" * 80_000,
+    "fields of an address": STATUS + "a:\n" * 300_000,
+    "folded fields": STATUS + ("Action:\n " + "\n " * 8_000 + "\n\n") * 50,
+    "headers": "a:\n" * 330_000,
+    "a long field": "To: " + "(" * 1_000_000,
+    "a folded field": "To:" + "\n " * 300_000,
+    "the same field": "To: a@b.org\r\n" * 80_000,
+    "mails in mails": "".join(
+        f'Content-Type: multipart/mixed; boundary="{n}"\r\n\r\n--{n}\r\n' for n in range(15_000)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_report_is_read_in_little_time_even_if_it_names_a_mail_of_ours(
+    secrets: Secrets, name: str
+) -> None:
+    """The event loop stands still meanwhile. The best of five, for the machine has other work."""
+    now = clock.now()
+    path = return_path.make(secrets, TEMPLATE, new_id())
+    raw = f"To: {path}\r\n{HOSTILE[name]}".encode()[:LONGEST]
+    seconds = []
+    for _ in range(5):
+        began = time.perf_counter()
+        assert read_bounce(secrets, TEMPLATE, raw, now) is None
+        assert read_bounce(secrets, TEMPLATE, raw, now, path) is None
+        seconds.append((time.perf_counter() - began) / 2)
+    assert min(seconds) < 0.02
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_report_to_nobody_of_ours_is_not_read_at_all(secrets: Secrets, name: str) -> None:
+    """Nor is one to hundreds of forged addresses."""
+    forged = [return_path.make(Secrets.parse(new_secret()), TEMPLATE, new_id()) for _ in range(230)]
+    raws = [HOSTILE[name].encode()[:LONGEST], f"To: {', '.join(forged)}\n{HOSTILE[name]}".encode()]
+    seconds = []
+    for _ in range(5):
+        began = time.perf_counter()
+        for raw in raws:
+            assert read_bounce(secrets, TEMPLATE, raw, clock.now()) is None
+        seconds.append((time.perf_counter() - began) / 2)
+    assert min(seconds) < 0.005
+
+
+def test_a_return_path_is_found_in_the_first_headers_only(secrets: Secrets) -> None:
+    delivery_id = new_id()
+    path = return_path.make(secrets, TEMPLATE, delivery_id)
+    forged = return_path.make(Secrets.parse(new_secret()), TEMPLATE, delivery_id)
+
+    def found(headers: str) -> str | None:
+        return return_path.find(secrets, TEMPLATE, sent_to(headers.encode()))
+
+    for headers in (
+        f"To: {path}",
+        f"TO : <{path}>\r\n\r\n",
+        f"Subject: x\r\nTo: A B <a@b.org>,\r\n\t{path.upper()}\r\nX: y\r\n",
+        f"Delivered-To: a@b.org\nEnvelope-To: {path};\n",
+        f"Original-Recipient: rfc822;{path}",
+        f"To: {forged}\nX-Original-To: {path}",
+    ):
+        assert found(headers) == delivery_id
+    for headers in (
+        "",
+        path,
+        f"To: a@b.org\r\n\r\nTo: {path}",
+        f"To: a@b.org\n \t\nTo: {path}",
+        f"\nTo: {path}",
+        f"From: {path}\nSubject: {path}\nX-To: {path}\nTo-Day: {path}",
+        f"To: {forged}",
+        f"To: a{path}",
+        f"To: a.{path}",
+        f"To: {path}.com",
+        f"To: {path.replace('bounces', 'bounceſ')}",
+        "X: " + "x" * 16_384 + f"\nTo: {path}",
+        f"To: {', '.join([forged] * 20)}, {path}",
+    ):
+        assert found(headers) is None
 
 
 def test_a_mail_of_ten_megabytes_is_not_looked_at() -> None:
@@ -327,6 +401,12 @@ async def test_a_bounce_of_a_mail_of_two_weeks_ago_is_a_replay(
     assert list(await suppressions(pool)) == [late]
 
 
+def routes_of(
+    pool: Pool, secrets: Secrets, *, template: str = TEMPLATE, burst: int = 100
+) -> BounceRoutes:
+    return BounceRoutes(pool, secrets, template, RateLimit(1, burst), [ip_network("10.0.0.0/8")])
+
+
 async def post(
     routes: BounceRoutes, body: bytes, query: str = "", **headers: str
 ) -> httpx.Response:
@@ -337,7 +417,7 @@ async def post(
         assert endpoint is not None
         await endpoint(scope, receive, send)  # type: ignore[arg-type]
 
-    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app=app, client=("10.0.0.1", 1))  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://messo") as client:
         return await client.post(
             f"/messo/v1/mail-bounces{query}", content=body, headers=RFC822 | headers
@@ -347,7 +427,7 @@ async def post(
 async def test_a_mail_server_hands_bounces_over(
     pool: Pool, secrets: Secrets, message_id: str
 ) -> None:
-    routes = BounceRoutes(pool, secrets, TEMPLATE)
+    routes = routes_of(pool, secrets)
     first, second = await sent(pool, message_id), await sent(pool, message_id)
     taken = await post(routes, postfix(return_path.make(secrets, TEMPLATE, first)))
     assert (taken.status_code, taken.content) == (202, b"")
@@ -361,7 +441,7 @@ async def test_a_mail_server_hands_bounces_over(
 async def test_a_mail_server_learns_what_is_not_taken(
     pool: Pool, secrets: Secrets, message_id: str
 ) -> None:
-    routes = BounceRoutes(pool, secrets, TEMPLATE)
+    routes = routes_of(pool, secrets)
     path = return_path.make(secrets, TEMPLATE, await sent(pool, message_id))
     unknown = return_path.make(secrets, TEMPLATE, new_id())
     for body in (b"", b"\xff\x00", postfix("a@example.org"), postfix(unknown)):
@@ -371,9 +451,21 @@ async def test_a_mail_server_learns_what_is_not_taken(
     assert large.status_code == 413
     wrong = await post(routes, postfix(path), **{"Content-Type": "application/json"})
     assert wrong.status_code == 415
-    unset = await post(BounceRoutes(pool, secrets, ""), postfix(path))
+    unset = await post(routes_of(pool, secrets, template=""), postfix(path))
     assert unset.status_code == 422
     assert await suppressions(pool) == {}
+
+
+async def test_each_client_may_hand_over_so_many_bounces(pool: Pool, secrets: Secrets) -> None:
+    """They are told by the address that a trusted proxy saw."""
+    routes = routes_of(pool, secrets, burst=2)
+    one, other = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "192.0.2.2"}
+    statuses = [(await post(routes, b"", **one)).status_code for _ in range(3)]
+    assert statuses == [422, 422, 429]
+    refused = await post(routes, b"", **one)
+    assert refused.json()["title"] == "Too many requests"
+    assert int(refused.headers["retry-after"]) >= 1
+    assert (await post(routes, b"", **other)).status_code == 422
 
 
 def maildir(folder: Path) -> Path:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from messo.base import clock
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
 from messo.base.ids import new_id
@@ -379,7 +380,7 @@ async def test_erasing_a_citizen_forgets_their_dead_addresses(
     await told(pool, email, who)
     await bounce(pool, who)
     async with pool.transaction() as conn:
-        await email.erase(conn, who.fiscal_code)
+        await email.erase(conn, who.fiscal_code, clock.now())
         assert await suppressed(conn, secrets, who) is None
 
 

@@ -9,8 +9,11 @@ from html.parser import HTMLParser
 
 import pytest
 import regex
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from messo.base.crypto import Secrets
+from messo.messages.markdown import plain_text, split_front_matter
 from messo.notifications.channels.channel import Delivery, Language
 from messo.notifications.channels.email import unsubscribe
 from messo.notifications.channels.email.copy import Place, copy_of
@@ -143,6 +146,62 @@ def test_a_cut_never_parts_what_is_drawn_as_one(drawn: str) -> None:
         assert regex.findall(r"\X", shown[:-1]) == whole[: len(regex.findall(r"\X", shown[:-1]))]
 
 
+_PHRASE = st.sampled_from(
+    [
+        "la tua tessera è pronta",
+        "vieni in ufficio (al primo piano)",
+        "entro il 12.03.2026 alle 9.30",
+        "«Biblioteca» di Città di Prova",
+        "per e-mail o di persona",
+        "grazie",
+    ]
+)
+_LINE = st.one_of(
+    _PHRASE,
+    st.tuples(_PHRASE, _PHRASE).map(" ".join),
+    st.tuples(_PHRASE, _PHRASE).map("{0[0]} **{0[1]}**, poi".format),
+    _PHRASE.map("**{}**:".format),
+    _PHRASE.map("*{}*".format),
+    _PHRASE.map("`{}`".format),
+    st.tuples(_PHRASE, st.integers(0, 100)).map(
+        lambda link: f"[Vedi qui](https://comune.example.it/{'x' * link[1]}) {link[0]}"
+    ),
+)
+_LINES = st.lists(_LINE, min_size=1, max_size=4)
+_BLOCK = st.one_of(
+    _LINES.map("\n".join),
+    _LINES.map(" ".join),
+    _PHRASE.map("## {}".format),
+    _LINES.map(lambda lines: "\n".join(f"- {line}" for line in lines)),
+    _LINES.map(lambda lines: "\n".join(f"{at}. {line}" for at, line in enumerate(lines, 1))),
+    _LINES.map(lambda lines: "\n".join(f"> {line}" for line in lines)),
+    _PHRASE.map("```\n{}\n```".format),
+    _PHRASE.map("    {}".format),
+    st.sampled_from(["---", "\n\n"]),
+)
+_FRONT = st.sampled_from(["", "---\nit:\n  cta_1:\n    text: Paga\n---\n", "---\n---\n"])
+
+
+@given(_FRONT, st.lists(_BLOCK, min_size=1, max_size=6), st.sampled_from(["\n", "\r\n"]))
+def test_the_beginning_is_read_as_it_is_within_the_whole(
+    front: str, blocks: list[str], newline: str
+) -> None:
+    body = (front + "\n\n".join(blocks)).replace("\n", newline)
+    assume(not _is_crowded(body))
+    whole = " ".join(plain_text(body).split())
+    shown = preview(body, "it")
+    if len(whole) > LONGEST:
+        whole = whole[: whole.rfind(" ", 0, LONGEST)].rstrip(" ,;:.-–—([{«“") + "…"
+    assert shown == whole
+
+
+def _is_crowded(body: str) -> bool:
+    """More marks and lines than the beginning of a letter has: less of it may be shown."""
+    beginning = split_front_matter(body)[1].strip()
+    marks = re.compile(r"[*`\[\]>#\n]|- |\d\. ")
+    return len(marks.findall(beginning[:400])) > 20 or len(marks.findall(beginning[:1000])) > 38
+
+
 @pytest.mark.parametrize(
     "hostile",
     [
@@ -153,6 +212,10 @@ def test_a_cut_never_parts_what_is_drawn_as_one(drawn: str) -> None:
         "\u0301" * 9000,
         "a.b " * 2500,
         "." * 10_000,
+        "_a" * 5000,
+        "*a " * 3000,
+        "- a\n" * 2500,
+        "[a](https://x.it/a) " * 500,
     ],
     ids=lambda text: text[:4],
 )

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from messo.base import work
+from messo.base import clock, work
 from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
 from messo.base.http import Problem
@@ -177,7 +177,7 @@ async def test_an_hour_later_there_are_mails_again(pool: Pool, post: Letters) ->
         )
     await asked(pool, post, someone)
     async with pool.transaction() as conn:
-        await letters.erase(conn, someone)
+        await letters.erase(conn, someone, clock.now())
 
 
 async def test_without_a_mail_server_nothing_is_queued(pool: Pool, secrets: Secrets) -> None:
@@ -210,7 +210,7 @@ async def test_an_erased_citizen_gets_no_letter(
     someone = await citizen(pool)
     await asked(pool, post, someone)
     async with pool.transaction() as conn:
-        await letters.erase(conn, someone)
+        await letters.erase(conn, someone, clock.now())
     await sent_all(sending)
     assert office.to(f"{someone[-5:]}@example.net") == []
     assert await waiting(pool) == 0
@@ -281,7 +281,7 @@ async def test_a_letter_that_cannot_be_opened_holds_up_no_other(
     assert len(office.to(f"{fine[-5:]}@example.net")) == 1
     assert office.to(f"{broken[-5:]}@example.net") == []
     async with pool.transaction() as conn:
-        await letters.erase(conn, broken)
+        await letters.erase(conn, broken, clock.now())
         await set_due(pool, conn)
     await sending.once()
     assert await waiting(pool) == 0

@@ -291,7 +291,7 @@ async def test_a_refusal_of_us_is_tried_again_and_keeps_the_browser(
     async with pool.connection() as conn:
         item = await conn.raw.fetchrow(
             "SELECT i.attempts, extract(epoch FROM i.due_at - now()) AS wait FROM work.item AS i "
-            "INNER JOIN notifications.delivery AS d ON d.id = i.reference WHERE d.message_id = $1",
+            "INNER JOIN notifications.delivery AS d ON d.id = split_part(i.reference, ' ', 1) WHERE d.message_id = $1",
             message,
         )
         assert len(await list_devices(conn, fiscal_code)) == 1
@@ -329,6 +329,30 @@ async def test_what_expired_in_the_queue_is_not_sent_and_says_so(
         )
     await until_sent(worker)
     assert device.shown == []
+    assert await told(mail, world, fiscal_code, message) == {"webhook": "EXPIRED"}
+
+
+async def test_what_waits_for_a_host_that_is_down_is_throttled_and_expires_unsent(
+    pool: Pool, world: World, mail: Mail, worker: Worker, secrets: Secrets
+) -> None:
+    """Behind an open circuit nobody is asked, and the sender still hears how it stands."""
+    gone = PushService()  # never started: nobody listens there
+    fiscal_code = await enrol(pool)
+    for _ in range(6):  # one more than failures in a row that open the circuit
+        await subscribe(pool, secrets, fiscal_code, gone.device())
+    await mail.send(world.anna, fiscal_code)
+    await until_sent(worker)
+    message = await mail.send(world.anna, fiscal_code)
+    await until_sent(worker)
+    assert await states(pool, message) == ["THROTTLED"] * 6
+    assert await told(mail, world, fiscal_code, message) == {"webhook": "THROTTLED"}
+    async with pool.connection() as conn:
+        await conn.raw.execute(
+            "UPDATE notifications.delivery SET expires_at = now() WHERE message_id = $1", message
+        )
+    await make_due(pool)
+    await until_sent(worker)
+    assert await states(pool, message) == ["EXPIRED"] * 6
     assert await told(mail, world, fiscal_code, message) == {"webhook": "EXPIRED"}
 
 
@@ -379,7 +403,8 @@ async def test_the_sender_hears_once_that_the_citizen_was_told(
     life = await mail.running.client.get(
         f"/messo/v1/messages/{message}", headers=world.anna.headers
     )
-    assert [event["kind"] for event in life.json()["events"]].count("notified") == 1
+    told_by = [e["channel"] for e in life.json()["events"] if e["kind"] == "notified"]
+    assert told_by == ["webhook"], "once, although there are two devices"
 
 
 async def test_a_hanging_service_holds_up_no_other(
@@ -411,6 +436,41 @@ async def test_a_hanging_service_holds_up_no_other(
         slow.let_go.set()
         await sending
         assert all(len(device.shown) == 1 for device in answering)
+    finally:
+        await slow.stop()
+        await quick.stop()
+
+
+async def test_what_waits_for_a_host_that_hangs_is_put_off_unread(
+    pool: Pool, world: World, mail: Mail, worker: Worker, secrets: Secrets
+) -> None:
+    """Only so many are under way there; the others are neither tried nor counted, and others go."""
+    slow, quick = PushService(), PushService()
+    await slow.start()
+    await quick.start()
+    try:
+        fiscal_code = await enrol(pool)
+        for _ in range(MOST - 1):
+            await subscribe(pool, secrets, fiscal_code, slow.device("hang"))
+        answering = quick.device()
+        await subscribe(pool, secrets, fiscal_code, answering)
+        messages = [await mail.post(world.anna, fiscal_code) for _ in range(5)]
+        await mail.settle()
+        sending = asyncio.create_task(worker.send_once())
+        async with asyncio.timeout(9):
+            while len(answering.shown) < len(messages):
+                await asyncio.sleep(0.01)
+        async with pool.connection() as conn:
+            waiting = await conn.raw.fetch(
+                "SELECT attempts, due_at > now() AS later FROM work.item "
+                "WHERE reference LIKE '% ' || $1",
+                slow.origin,
+            )
+        assert sum(slow.asked.values()) <= 32, "places at one host"
+        assert len(waiting) == 5 * (MOST - 1)
+        assert all(row["later"] and row["attempts"] == 0 for row in waiting)
+        slow.let_go.set()
+        await sending
     finally:
         await slow.stop()
         await quick.stop()
@@ -456,8 +516,9 @@ async def test_a_replaced_subscription_takes_the_place_of_the_old_one(
     old, new = service.device(), service.device()
     await subscribe(pool, secrets, fiscal_code, old)
     async with pool.transaction() as conn:
-        assert await renew_device(conn, secrets, old.endpoint, new.subscription)
-        assert not await renew_device(conn, secrets, old.endpoint, new.subscription)
+        proof = (old.endpoint, old.subscription.auth)
+        assert await renew_device(conn, secrets, *proof, new.subscription)
+        assert not await renew_device(conn, secrets, *proof, new.subscription)
     await mail.send(world.anna, fiscal_code)
     await until_sent(worker)
     assert (len(old.shown), len(new.shown)) == (0, 1)
@@ -514,9 +575,28 @@ async def test_an_endpoint_that_points_inside_is_never_called(
     await subscribe(pool, secrets, fiscal_code, device)
     message = await mail.send(world.anna, fiscal_code)
     await until_sent(worker)
-    assert await states(pool, message) == ["FAILED"]
+    assert await states(pool, message) == ["THROTTLED"], "names may lead elsewhere tomorrow"
     async with pool.connection() as conn:
-        assert await list_devices(conn, fiscal_code) == []
+        assert len(await list_devices(conn, fiscal_code)) == 1, "nobody said that it is gone"
+
+
+async def test_a_device_that_cannot_be_opened_keeps_no_other_waiting(
+    pool: Pool, world: World, mail: Mail, worker: Worker, service: PushService, secrets: Secrets
+) -> None:
+    broken, other = await enrol(pool), await enrol(pool)
+    await subscribe(pool, secrets, broken, service.device())
+    async with pool.connection() as conn:
+        await conn.raw.execute(
+            "UPDATE notifications.web_push_device SET sealed = 'gone.AAAA' WHERE fiscal_code = $1",
+            broken,
+        )
+    device = service.device()
+    await subscribe(pool, secrets, other, device)
+    lost = await mail.post(world.anna, broken)
+    await mail.send(world.anna, other)
+    await until_sent(worker)
+    assert len(device.shown) == 1
+    assert await states(pool, lost) == ["FAILED"]
 
 
 async def test_the_key_of_the_installation_is_made_once(pool: Pool, secrets: Secrets) -> None:
@@ -542,7 +622,7 @@ async def test_no_table_holds_an_endpoint_in_clear(
         )
         profile = await read_profile(conn, fiscal_code)
     assert profile is not None
-    assert not any(service.origin in row["text"] for row in rows)
+    assert not any(device.endpoint in row["text"] for row in rows)
 
 
 @pytest.mark.parametrize(

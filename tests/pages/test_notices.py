@@ -66,7 +66,7 @@ async def turn_on(anna: Citizen, device: Device) -> Page:
     return page
 
 
-async def deliver(page: Page, base: str, payload: dict[str, Any]) -> None:
+async def deliver(page: Page, base: str, payload: Any) -> None:
     """As the browser's maker would: the opened payload, to the service worker of our pages."""
     session = await page.context.new_cdp_session(page)
     found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -144,13 +144,12 @@ async def test_a_hostile_payload_leads_nowhere_else(
     async with citizen() as anna:
         await anna.welcome()
         page = await turn_on(anna, push_service.device())
-        await deliver(page, anna.base, {"title": "<b>x</b>", "message_id": "../../evil"})
-        assert (await shown(page, 1))[0] == {
-            "title": "<b>x</b>",
-            "body": "",
-            "tag": "",
-            "lang": "it",
-        }
+        payloads: list[Any] = [None, 5, [], {"title": "<b>x</b>", "message_id": "../../evil"}]
+        for payload in payloads:
+            await deliver(page, anna.base, payload)
+        found = await shown(page, 4)
+        assert [one["title"] for one in found] == ["Messo", "Messo", "Messo", "<b>x</b>"]
+        assert {(one["body"], one["tag"], one["lang"]) for one in found} == {("", "", "it")}
         await anna.context.service_workers[0].evaluate(
             "async () => { const [notification] = await self.registration.getNotifications();"
             " self.dispatchEvent(new NotificationEvent('notificationclick', { notification })); }"

@@ -7,6 +7,7 @@ from typing import Any
 from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
 from messo.messages import archive, mailbox
+from messo.notifications import upkeep
 from messo.recipients.archive import Letters
 from messo.recipients.carry_out import CarryOut
 from messo.recipients.erase import Eraser
@@ -18,7 +19,8 @@ def worker(
     secrets: Secrets, letters: Letters = archive.letters, erasers: Sequence[Eraser] | None = None
 ) -> CarryOut:
     """A worker of the step, with the real messages unless told otherwise."""
-    return CarryOut(letters, [mailbox.erase] if erasers is None else erasers, secrets, DAYS)
+    forget = [mailbox.erase] if erasers is None else erasers
+    return CarryOut(letters, upkeep.export(secrets), forget, secrets, DAYS)
 
 
 async def once(pool: Pool, step: CarryOut) -> bool:

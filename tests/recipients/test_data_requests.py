@@ -181,7 +181,7 @@ async def test_the_archive_holds_everything_and_nothing_of_others(
     files = {name: packed.read(name).decode() for name in packed.namelist()}
     assert files.keys() == {
         *("profile.json", "preferences.json", "history.json", "sessions.json"),
-        *("devices.json", "messages.json", "index.html"),
+        *("devices.json", "messages.json", "notices.json", "index.html"),
     }
     assert json.loads(files["profile.json"])["email"] == "qui@example.org"
     preferences = json.loads(files["preferences.json"])["preferences"]

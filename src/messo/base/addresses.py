@@ -50,13 +50,15 @@ _GLOBAL_6 = ip_network("2000::/3")
 # no backslash, nothing percent-encoded or unescaped before the path.
 _URL = re.compile(
     r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]{1,254})(?::([0-9]{1,5}))?((?:[/?#][\x21-\x5b\x5d-\x7e]*)?)\Z",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,  # else k, s and i have relatives outside ASCII
 )
-_SCHEME = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"https?://[^/?#\\]*@", re.IGNORECASE)
-_LABELS = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?\Z")
+_SCHEME = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*:", re.IGNORECASE | re.ASCII)
+_CREDENTIALS = re.compile(r"https?://[^/?#\\]*@", re.IGNORECASE | re.ASCII)
+_LABELS = re.compile(
+    r"(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?\Z", re.ASCII
+)
 # Such a host is an IPv4 address in some form, for whoever reads leniently ("0x7f.1").
-_NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?\Z")
+_NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?\Z", re.ASCII)
 _LONGEST = 8192  # characters of a URL
 _LOOKUPS = 64  # names looked up at the same time
 

@@ -1,11 +1,7 @@
-"""Hosts that fail are left alone for a while: a circuit breaker, one for each host."""
+"""Who fails again and again is left alone for a while: a circuit breaker, one for each host."""
 
 import random
 
-from messo.base.outbound_errors import BusyError
-
-_FAILURES = 5  # in a row
-_LONGEST_S = 600.0
 _DOUBLINGS = 20  # more would say nothing: the bound above is reached long before
 
 
@@ -15,35 +11,40 @@ def soon_s() -> float:
 
 
 class Breaker:
-    """Closed while a host answers, open after five failures in a row, doubling with each probe.
+    """Closed while a host answers, open after some failures in a row, doubling with each probe.
 
     Open, nobody asks. When its time is over, one probe is let through: if it succeeds everything
-    is as before, else it is open for twice as long, up to ten minutes.
+    is as before, else it is open for twice as long.
     """
 
-    __slots__ = ("_open_s", "_opened", "_probing", "_until", "failures")
+    __slots__ = ("_after", "_longest_s", "_open_s", "_opened", "_probing", "_until", "failures")
 
-    def __init__(self, open_s: float) -> None:
-        """`open_s`: how long it is open at first, in seconds."""
+    def __init__(self, open_s: float, longest_s: float, after: int = 5) -> None:
+        """How long it is open at first and at most, in seconds, and after how many failures."""
+        self._after = after
         self._open_s = open_s
+        self._longest_s = longest_s
         self._opened = 0  # times in a row; 0 is closed
         self._until = 0.0
         self._probing = False
         self.failures = 0  # in a row
 
-    def check(self, now: float) -> None:
-        """Raise `BusyError` unless the host may be asked. `now` is monotonic, in seconds."""
+    @property
+    def is_open(self) -> bool:
+        """Whether the host has failed too often, and has not answered since."""
+        return self._opened > 0
+
+    def wait_s(self, now: float) -> float:
+        """0 where the host may be asked, or the seconds to wait. `now` is monotonic, in seconds."""
         if not self._opened:
-            return
+            return 0.0
         if now < self._until:
             # Spread, for all who wait for the same host come back.
-            spread = random.uniform(0, 2)  # noqa: S311
-            raise BusyError("circuit", self._until - now + spread)
-        if self._probing:
-            raise BusyError("circuit", soon_s())
+            return self._until - now + random.uniform(0, 2)  # noqa: S311
+        return soon_s() if self._probing else 0.0
 
     def begin(self) -> bool:
-        """Note that somebody asks who passed `check`. Whether it is the probe."""
+        """Note that somebody asks who need not wait. Whether it is the probe."""
         self._probing = self._opened > 0
         return self._probing
 
@@ -58,10 +59,10 @@ class Breaker:
         What was under way before it opened adds nothing: only a probe makes it longer.
         """
         self.failures += 1
-        opens = probe if self._opened else self.failures >= _FAILURES
+        opens = probe if self._opened else self.failures >= self._after
         if not opens:
             return False
-        length = min(_LONGEST_S, self._open_s * 2 ** min(self._opened, _DOUBLINGS))
+        length = min(self._longest_s, self._open_s * 2 ** min(self._opened, _DOUBLINGS))
         self._until = now + length * random.uniform(0.8, 1.2)  # noqa: S311
         self._opened += 1
         self._probing = False

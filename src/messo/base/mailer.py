@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from aiosmtplib import SMTP, errors
 from aiosmtplib.response import SMTPResponse
 
+from messo.base.breaker import Breaker
 from messo.base.mail_errors import (
     NO_SUCH_ADDRESS,
     LaterError,
@@ -23,7 +24,7 @@ from messo.base.mail_errors import (
     no_connection,
     refusal,
 )
-from messo.base.pacing import Pace, Rest
+from messo.base.pacing import Pace
 from messo.base.smtp_server import MailServer, parse_server
 
 __all__ = [
@@ -40,7 +41,10 @@ __all__ = [
 _MAILS = 100  # over one connection
 _LIVES_S = 300.0  # a connection; relays close idle ones after about as long
 _ALIVE_WITHIN_S = 5.0  # for a connection that has been idle
+_FRESH_S = 1.0  # after a mail, for so long nobody needs to ask whether the relay is still there
 _QUIT_WITHIN_S = 1.0
+_FAILURES = 3  # in a row, and the relay is not there
+_LONGEST_REST_S = 300.0
 _CLOSING = 421  # RFC 5321, section 3.8: may come at any moment, and the connection is over
 # Printable ASCII without what ends an address on a command line.
 _ADDRESS = re.compile(r"[!-;=?A-~]{1,64}@[!-;=?A-~]{1,255}\Z")
@@ -54,13 +58,26 @@ class _LostError(LaterError):
         self.sent = sent
 
 
+class _NoLineError(Exception):
+    """There is no connection. `told`: what the caller learns."""
+
+    def __init__(self, told: MailError) -> None:
+        super().__init__(told.reason)
+        self.told = told
+
+
 @dataclass(slots=True)
 class _Line:
-    """A connection to the relay, greeted and logged in."""
+    """A connection to the relay, greeted and logged in.
+
+    `is_clean`: no mail has begun that did not end (RFC 5321, section 4.1.1.4, resets after each).
+    """
 
     client: SMTP
     opened: float
     mails: int = 0
+    is_clean: bool = True
+    used: float = 0.0
 
     def may_go_on(self) -> bool:
         age = time.monotonic() - self.opened
@@ -101,7 +118,7 @@ class Mailer:
         self._free = asyncio.Semaphore(connections)
         self._idle: list[_Line] = []
         self._pace = Pace(per_domain, per_domain_minute)
-        self._rest = Rest(rest_s, try_s=total_s)
+        self._relay = Breaker(rest_s, _LONGEST_REST_S, _FAILURES)
         self._own_name: str | None = None
         self._closed = False
 
@@ -113,23 +130,26 @@ class Mailer:
         """
         if not (_ADDRESS.match(sender) and _ADDRESS.match(to)):
             raise ValueError("an envelope address is not one")
-        if wait := self._rest.wait_s():
+        if wait := self.rests_s():
             raise LaterError("resting", wait, tried=False)
         domain = to.rpartition("@")[2].lower()
         if wait := self._pace.enter(domain):
             raise LaterError("too many to this domain", wait, tried=False)
-        self._rest.begin()
+        probe = self._relay.begin()
         try:
             async with asyncio.timeout(self._total_s):
                 await self._in_turn(sender, to, message)
-        except TimeoutError:
-            self._rest.failed()
-            raise LaterError("timeout") from None
-        except _LostError:
-            self._rest.failed()
-            raise
+        except (TimeoutError, _LostError, _NoLineError) as fault:
+            self._relay.failed(time.monotonic(), probe=probe)
+            raise _told(fault) from None
         finally:
+            if probe:  # whatever became of it; after an answer or a failure this changes nothing
+                self._relay.abandoned()
             self._pace.leave(domain)
+
+    def rests_s(self) -> float:
+        """How long nothing is sent, because the relay did not answer; 0 where it does."""
+        return self._relay.wait_s(time.monotonic())
 
     async def close(self) -> None:
         """Hang up; what is under way ends first, and hangs up then."""
@@ -190,8 +210,7 @@ class Mailer:
         except (errors.SMTPException, OSError, ValueError) as fault:
             client.close()
             # A login that is refused counts too: who goes on trying is locked out.
-            self._rest.failed()
-            raise no_connection(fault) from None
+            raise _NoLineError(no_connection(fault)) from None
         except BaseException:
             client.close()
             raise
@@ -215,12 +234,19 @@ class Mailer:
             await self._put_back(line)
 
     async def _put_back(self, line: _Line) -> None:
-        self._rest.answered()
+        self._relay.answered()
         line.mails += 1
+        line.used = time.monotonic()
         if line.may_go_on() and not self._closed:
             self._idle.append(line)
         else:
             await line.hang_up()
+
+
+def _told(fault: TimeoutError | _LostError | _NoLineError) -> MailError:
+    if isinstance(fault, _NoLineError):
+        return fault.told
+    return fault if isinstance(fault, _LostError) else LaterError("timeout")
 
 
 async def _announce(line: _Line, sender: str, to: str, message: bytes) -> None:
@@ -233,8 +259,9 @@ async def _announce(line: _Line, sender: str, to: str, message: bytes) -> None:
         if not client.supports_extension("8bitmime"):
             raise RefusedError("8BITMIME is not offered")  # RFC 6152, section 3
         options.append(b"BODY=8BITMIME")
-    if line.mails:
+    if not line.is_clean or (line.mails and time.monotonic() - line.used > _FRESH_S):
         _must_be_fine(await _ask(client, b"RSET", within_s=_ALIVE_WITHIN_S))
+    line.is_clean = False
     _must_be_fine(await _ask(client, b"MAIL", b"FROM:<" + sender.encode() + b">", *options))
     _must_be_fine(await _ask(client, b"RCPT", b"TO:<" + to.encode() + b">"), of_address=True)
 
@@ -254,6 +281,7 @@ async def _ask(client: SMTP, *command: bytes, within_s: float | None = None) -> 
 async def _transmit(line: _Line, message: bytes) -> None:
     try:
         await line.client.data(message, timeout=None)
+        line.is_clean = True
     except errors.SMTPDataError as error:
         raise refusal(error.code, error.message, of_address=True) from None
     except (errors.SMTPServerDisconnected, errors.SMTPTimeoutError):

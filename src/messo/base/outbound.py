@@ -5,7 +5,7 @@ a name that points elsewhere a moment later gains nothing. Redirects are not fol
 kept, and no proxy is taken from the environment.
 """
 
-import asyncio
+import functools
 import re
 import socket
 import ssl
@@ -92,17 +92,18 @@ class Outbound:
         connections: int = 512,
         resolve: Resolve | None = None,
         open_s: float = 15,
+        longest_s: float = 600,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """`allowed`: networks that may be asked although not public, and without encryption.
 
-        `per_host` and `connections`: requests under way to one host and in all. `open_s`: how long
-        a host that fails is left alone at first, in seconds. `resolve` and `tls` replace the
-        system's names and authorities.
+        `per_host` and `connections`: requests under way to one host and in all. `open_s` and
+        `longest_s`: how long a host that fails is left alone, at first and at most, in seconds.
+        `resolve` and `tls` replace the system's names and authorities.
         """
         self._allowed = tuple(allowed)
         self._connections = connections
-        self._places = Places(per_host, connections, open_s, _HOSTS)
+        self._places = Places(per_host, connections, open_s, _HOSTS, longest_s)
         self._names = SystemNames()
         self._resolve = resolve or self._names
         self._tls = tls
@@ -125,9 +126,8 @@ class Outbound:
         """
         try:
             target = parse(url)
-            permitted = Permitted(self._allowed, public=target.scheme == "https")
-            if target.is_literal:
-                permitted.require(target.host)  # no resolver will see it
+            if target.is_literal:  # no resolver will see it
+                Permitted(self._allowed, public=target.scheme == "https").require(target.host)
             sent = _headers(headers)
             place = await self._places.enter(
                 (target.scheme, target.host, target.port), limits.wait_s
@@ -142,10 +142,15 @@ class Outbound:
             finally:
                 place.leave(outcome)
         except OutboundError as error:
-            outcomes.labels(error.kind).inc()
+            _outcome(error.kind).inc()
             raise
-        outcomes.labels(f"{reply.status // 100}xx").inc()
+        _outcome(f"{reply.status // 100}xx").inc()
         return reply
+
+    def room(self, origin: str) -> tuple[int, float]:
+        """How many more requests may begin at `https://host` now, and the seconds others better wait."""
+        target = parse(origin)
+        return self._places.room((target.scheme, target.host, target.port))
 
     async def close(self) -> None:
         """Close all connections. What is under way fails."""
@@ -161,19 +166,18 @@ class Outbound:
             headers["Connection"] = "close"
         session = self._session(target.scheme)
         try:
-            async with asyncio.timeout(limits.total_s):
-                response = await session.request(
-                    method,
-                    target.url,
-                    headers=headers,
-                    data=body or None,
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(connect=limits.connect_s, ceil_threshold=1000),
-                )
-                try:
-                    packed = await _read(response, method, limits.answer_bytes)
-                finally:
-                    response.close()  # unless it was read to its end, and may be used again
+            response = await session.request(
+                method,
+                target.url,
+                headers=headers,
+                data=body or None,
+                allow_redirects=False,
+                timeout=_timeout(limits),
+            )
+            try:
+                packed = await _read(response, method, limits.answer_bytes)
+            finally:
+                response.close()  # unless it was read to its end, and may be used again
         except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
             raise _foreseen(error) from None
         return _unpack(response, packed, limits.answer_bytes)
@@ -221,15 +225,35 @@ class Outbound:
         return len(self._open) >= self._connections
 
 
+@functools.cache
+def _timeout(limits: Limits) -> aiohttp.ClientTimeout:
+    """As aiohttp counts it: the whole time covers the reading of the body."""
+    return aiohttp.ClientTimeout(
+        total=limits.total_s, connect=limits.connect_s, ceil_threshold=1000
+    )
+
+
+@functools.cache
+def _outcome(kind: str) -> Counter:
+    return outcomes.labels(kind)
+
+
 def _headers(given: Mapping[str, str] | None) -> CIMultiDict[str]:
     headers: CIMultiDict[str] = CIMultiDict(given or ())
-    for name, value in headers.items():
-        if not _FIELD_NAME.match(name) or not _FIELD_VALUE.match(value):
-            raise OutboundError("header")
-        if name.lower() in _PER_CONNECTION:  # the client writes these, so that they fit
-            raise OutboundError("header")
+    for name in headers:
+        _check_name(name)
+    # A tab is the one allowed character that is none of a text: all values at one look.
+    if not _FIELD_VALUE.match("\t".join(headers.values())):
+        raise OutboundError("header")
     headers["Accept-Encoding"] = "identity"
     return headers
+
+
+@functools.lru_cache(maxsize=1000)
+def _check_name(name: str) -> None:
+    # The client writes those about the connection itself, so that they fit.
+    if not _FIELD_NAME.match(name) or name.lower() in _PER_CONNECTION:
+        raise OutboundError("header")
 
 
 async def _read(response: aiohttp.ClientResponse, method: str, most: int) -> bytes:

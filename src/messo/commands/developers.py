@@ -50,7 +50,7 @@ def status(
     reason = f" ({life['rejection_reason']})" if "rejection_reason" in life else ""
     console.print(f"[bold]{life['status']}[/bold]{reason}")
     for event in life["events"]:
-        console.print(f"  {event['at']}  {event['kind']}")
+        console.print(f"  {event['at']}  {event['kind']} {event.get('channel', '')}".rstrip())
 
 
 @commands.command()

@@ -90,7 +90,13 @@ def doctor(
 
     settings = Settings.read()
     findings = asyncio.run(
-        examine(database_url(settings, required=False), settings.data, settings.secrets)
+        examine(
+            database_url(settings, required=False),
+            settings.data,
+            settings.secrets,
+            settings.mail_from,
+            settings.contact,
+        )
     )
     table = Table("", "Check", "Finding", box=None, padding=(0, 2, 0, 0))
     for finding in findings:

@@ -1,7 +1,8 @@
 """Commands about the webhooks of a service, for operators: `messo service webhook …`."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import typer
@@ -33,11 +34,8 @@ def webhook_create(
     """Tell an address of a service's events from now on, and show the secret that signs them."""
 
     async def run(conn: Connection, webhooks: Webhooks) -> wire.Webhook:
-        wanted = {"service_id": service_id, "url": url} | ({"kinds": kind} if kind else {})
-        try:
-            new = msgspec.convert(wanted, wire.NewWebhook)
-        except msgspec.ValidationError as error:
-            raise StoppedError(str(error)) from None
+        wanted = {"service_id": service_id, "url": url, "kinds": kind or None}
+        new = _convert(wanted, wire.NewWebhook)
         institution = await institution_of(conn, service_id)
         return await webhooks.create(conn, actor(), institution, new)
 
@@ -63,19 +61,34 @@ def webhook_list(service_id: ServiceId) -> None:
     console.print(table)
 
 
+@webhook.command("change")
+def webhook_change(
+    webhook_id: WebhookId,
+    *,
+    url: Annotated[str | None, typer.Option(help="Post to this address from now on.")] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Only this kind of event; may be repeated.")
+    ] = None,
+) -> None:
+    """Change a webhook's address or its kinds; another address ends a pause."""
+    wanted = _convert({"url": url, "kinds": kind or None}, wire.WebhookChange)
+    _do(lambda conn, webhooks: webhooks.change(conn, actor(), None, webhook_id, wanted))
+    console.print("Done.")
+
+
 @webhook.command("on")
 def webhook_on(webhook_id: WebhookId) -> None:
     """Switch a webhook on, or end its pause; it goes on where it stood."""
-    _change(webhook_id, "on")
+    _switch(webhook_id, "on")
 
 
 @webhook.command("off")
 def webhook_off(webhook_id: WebhookId) -> None:
     """Switch a webhook off; it keeps its place for 30 days."""
-    _change(webhook_id, "off")
+    _switch(webhook_id, "off")
 
 
-def _change(webhook_id: str, state: wire.State) -> None:
+def _switch(webhook_id: str, state: wire.State) -> None:
     wanted = wire.WebhookChange(state=state)
     _do(lambda conn, webhooks: webhooks.change(conn, actor(), None, webhook_id, wanted))
     console.print("Done.")
@@ -98,6 +111,58 @@ def webhook_secret(
     console.print(f"secret  {made.secret}")
 
 
+@webhook.command("test")
+def webhook_test(webhook_id: WebhookId) -> None:
+    """Send a test event now, and show what the address answers."""
+    from messo.base.outbound import Outbound
+    from messo.events.trial import try_once
+    from messo.outside import networks
+
+    tried = _do(lambda conn, webhooks: webhooks.to_try(conn, None, webhook_id))
+
+    async def run() -> wire.Tested:
+        outbound = Outbound(networks(Settings.read()))
+        try:
+            return await try_once(outbound, tried)
+        finally:
+            await outbound.close()
+
+    answer = asyncio.run(run())
+    if not answer.delivered:
+        raise StoppedError(f"not taken: {answer.error}")
+    console.print(f"Taken: status {answer.status}, after {answer.ms} ms.")
+
+
+@webhook.command("dead-letters")
+def webhook_dead_letters(
+    webhook_id: WebhookId,
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="So many at most.")] = 100,
+    after: Annotated[str | None, typer.Option(help="Go on where a list before ended.")] = None,
+) -> None:
+    """The events that were given up, in the order in which they happened."""
+    from messo.events.replay import dead_letters
+
+    async def run(conn: Connection, webhooks: Webhooks) -> wire.DeadLetters:
+        row = await webhooks.find(conn, None, webhook_id)
+        return await dead_letters(conn, row, after, limit)
+
+    page = _do(run)
+    table = Table("Event", "Kind", "Message", "Given up", "Tries", "Last error", box=None)
+    for one in page.items:
+        table.add_row(
+            one.event.id,
+            one.event.type.removeprefix("message."),
+            one.event.data.message_id,
+            one.dead_at,
+            str(one.attempts),
+            one.error or "",
+        )
+    console.print(table)
+    if page.next:
+        console.print(f"There are more: go on with --after {page.next}")
+
+
 @webhook.command("replay")
 def webhook_replay(
     webhook_id: WebhookId,
@@ -112,14 +177,10 @@ def webhook_replay(
     from messo.events.replay import replay
     from messo.operations import record
 
-    given = {"event_id": event, "from": since, "to": until}
-    try:
-        wanted = msgspec.convert({k: v for k, v in given.items() if v is not None}, wire.Replay)
-    except msgspec.ValidationError as error:
-        raise StoppedError(str(error)) from None
+    wanted = _convert({"event_id": event, "from": since, "to": until}, wire.Replay)
 
     async def run(conn: Connection, webhooks: Webhooks) -> wire.Replayed:
-        row: Row = await webhooks.find(conn, None, webhook_id)
+        row: Row = await webhooks.find_locked(conn, None, webhook_id)
         answer = await replay(conn, row, wanted)
         await record(conn, actor(), "webhook.replay", webhook_id, events=answer.events)
         return answer
@@ -135,6 +196,14 @@ def webhook_delete(webhook_id: WebhookId) -> None:
     """Delete a webhook with its dead letters."""
     _do(lambda conn, webhooks: webhooks.delete(conn, actor(), None, webhook_id))
     console.print("Deleted.")
+
+
+def _convert(given: dict[str, Any], shape: type[T]) -> T:
+    """What was given on the command line, as the API would take it; None was not given."""
+    try:
+        return msgspec.convert({k: v for k, v in given.items() if v is not None}, shape)
+    except msgspec.ValidationError as error:
+        raise StoppedError(str(error)) from None
 
 
 def _do(function: Callable[[Connection, Webhooks], Awaitable[T]]) -> T:

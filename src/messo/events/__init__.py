@@ -2,7 +2,8 @@
 
 Owns: events.log, where facts wait; events.published, counter and publisher, where they have their
 positions; webhook, webhook_cursor and webhook_retry. Steps: `events.publish` (publish.py) and
-`events.deliver` (hand_on.py), both outward. Others may call: `append`, `of_message`, `forget`.
+`events.deliver` (hand_on.py), both outward; `events.forget` (upkeep.py), periodic. Others may call:
+`append`, `of_message`, `forget`.
 """
 
 from messo.events.log import append, forget, of_message

@@ -155,11 +155,20 @@ WHERE m.bucket = ANY(:buckets::smallint[]) AND m.id = ANY(:ids::text[])
 
 -- name: lease_webhooks
 -- Those with something to do, for the time of a lease: a webhook that is up to date costs no write.
--- Of events that are tried again, only the first of each message counts.
-WITH due AS (
-    SELECT c.webhook_id FROM events.webhook_cursor AS c
+-- Of events that are tried again, only the first of each message counts. Those whose last window
+-- failed may hang, so there is a bound for them. A sender that is suspended or deleted waits.
+-- reads: services.service, services.institution
+WITH open AS (
+    SELECT
+        c.webhook_id, c.failures > 0 AS failing,
+        row_number() OVER (PARTITION BY c.failures > 0 ORDER BY c.due_at) AS number
+    FROM events.webhook_cursor AS c
+    INNER JOIN services.service AS s ON s.id = c.service_id
+    INNER JOIN services.institution AS i ON i.id = s.institution_id
     LEFT JOIN events.counter AS n ON n.bucket = :bucket AND n.service_id = c.service_id
-    WHERE c.bucket = :bucket AND c.due_at <= :now AND (n.last > c.position OR EXISTS (
+    WHERE c.bucket = :bucket AND c.due_at <= :now
+      AND s.state <> 'deleted' AND s.suspended_at IS NULL AND i.suspended_at IS NULL
+      AND (n.last > c.position OR EXISTS (
         SELECT FROM events.webhook_retry AS r
         WHERE r.bucket = :bucket AND r.webhook_id = c.webhook_id
           AND r.dead_at IS NULL AND r.due_at <= :now
@@ -169,7 +178,13 @@ WITH due AS (
               AND earlier.message_id = r.message_id AND earlier.position < r.position
               AND earlier.dead_at IS NULL
           )
-    ))
+      ))
+),
+due AS (
+    SELECT c.webhook_id FROM events.webhook_cursor AS c
+    INNER JOIN open ON open.webhook_id = c.webhook_id
+    WHERE c.bucket = :bucket AND c.due_at <= :now
+      AND (NOT open.failing OR open.number <= :most_failing)
     ORDER BY c.due_at
     LIMIT :limit
     FOR UPDATE OF c SKIP LOCKED
@@ -177,19 +192,18 @@ WITH due AS (
 UPDATE events.webhook_cursor AS c SET due_at = :until
 FROM due
 WHERE c.bucket = :bucket AND c.webhook_id = due.webhook_id
-RETURNING c.webhook_id, c.service_id, c.position, c.failures, c.failing_since;
+RETURNING
+    c.webhook_id, c.service_id, c.position, c.failures, c.failing_since, c.failure_at;
 
 -- name: read_targets
--- After the lease, from reference tables. One whose sender is suspended or deleted waits.
--- reads: services.service, services.institution
+-- Of those that were leased.
+-- reads: services.institution
 SELECT
     w.id, w.institution_id, w.url, w.secrets, i.email,
     'ApiMessageReadAdvanced' = ANY(i.permissions) AS reading
 FROM events.webhook AS w
-INNER JOIN services.service AS s ON s.id = w.service_id
 INNER JOIN services.institution AS i ON i.id = w.institution_id
-WHERE w.id = ANY(:ids::text[]) AND w.state = 'on'
-  AND s.state <> 'deleted' AND s.suspended_at IS NULL AND i.suspended_at IS NULL;
+WHERE w.id = ANY(:ids::text[]) AND w.state = 'on';
 
 -- name: last_positions
 -- As `last_position`, for many: events up to there are all committed.
@@ -217,10 +231,11 @@ ORDER BY f.webhook_id, f.position;
 
 -- name: read_due
 -- What is tried again: of each message only the earliest that waits. No id: its citizen was erased
--- in the very moment in which it failed, and the row is to go too.
+-- in the very moment in which it failed, and the row is to go too. Not wanted: its kind was taken
+-- off the webhook since, and nobody asked for it by a replay.
 WITH heads AS (
     SELECT
-        r.webhook_id, r.position, r.attempts, r.since, w.service_id,
+        r.webhook_id, r.position, r.attempts, r.since, r.replayed, w.service_id, w.kinds,
         row_number() OVER (PARTITION BY r.webhook_id ORDER BY r.due_at, r.position) AS number
     FROM events.webhook_retry AS r
     INNER JOIN events.webhook AS w ON w.id = r.webhook_id
@@ -235,7 +250,7 @@ WITH heads AS (
 )
 SELECT
     h.webhook_id, h.service_id, h.position, h.attempts, h.since, p.id, p.message_id, p.kind,
-    p.about, p.at, p.published_at
+    p.about, p.at, p.published_at, h.replayed OR p.kind = ANY(h.kinds) AS wanted
 FROM heads AS h
 LEFT JOIN events.published AS p
     ON p.bucket = :bucket AND p.service_id = h.service_id AND p.position = h.position
@@ -269,12 +284,14 @@ WHERE c.bucket = :bucket AND c.webhook_id = u.id AND c.due_at = u.lease
 RETURNING c.webhook_id;
 
 -- name: put_retries
--- A row is made for an exception, and changed when it fails again.
+-- A row is made for an exception, and changed when it fails again. One behind another of its message
+-- is never due before its turn, so that looks for what is due do not meet it.
 INSERT INTO events.webhook_retry AS r (
     bucket, webhook_id, position, message_id, attempts, since, due_at, last_error, dead_at
 )
 SELECT
-    :bucket::smallint, u.id, u.position, u.message_id, u.attempts, u.since, u.due, u.error, u.dead
+    :bucket::smallint, u.id, u.position, u.message_id, u.attempts, u.since,
+    coalesce(u.due, 'infinity'), u.error, u.dead
 FROM unnest(
     :ids::text[], :positions::bigint[], :message_ids::text[], :attempts::smallint[],
     :since::timestamptz[], :dues::timestamptz[], :errors::text[], :dead::timestamptz[]
@@ -287,7 +304,21 @@ ON CONFLICT (bucket, webhook_id, position) DO UPDATE SET
 -- Taken in the end, or not to be told any more.
 DELETE FROM events.webhook_retry AS r
 USING unnest(:ids::text[], :positions::bigint[]) AS u (id, position)
-WHERE r.bucket = :bucket AND r.webhook_id = u.id AND r.position = u.position;
+WHERE r.bucket = :bucket AND r.webhook_id = u.id AND r.position = u.position
+RETURNING r.webhook_id, r.message_id;
+
+-- name: release_behind
+-- Of these messages, the event whose turn it is: what was before it was taken or given up.
+UPDATE events.webhook_retry AS r SET due_at = :now, since = :now
+FROM unnest(:ids::text[], :message_ids::text[]) AS u (id, message_id)
+WHERE r.bucket = :bucket AND r.webhook_id = u.id AND r.message_id = u.message_id
+  AND r.dead_at IS NULL AND r.due_at = 'infinity'
+  AND NOT EXISTS (
+    SELECT FROM events.webhook_retry AS earlier
+    WHERE earlier.bucket = :bucket AND earlier.webhook_id = r.webhook_id
+      AND earlier.message_id = r.message_id AND earlier.position < r.position
+      AND earlier.dead_at IS NULL
+  );
 
 -- name: stop_webhooks
 -- Switched off by what the address answered, or did not for too long.
@@ -355,6 +386,11 @@ SELECT
     w.stopped_at, w.stopped_why
 FROM events.webhook AS w
 WHERE w.id = :id AND (:institution_id::text IS NULL OR w.institution_id = :institution_id);
+
+-- name: lock_cursor
+-- Before anything of a webhook is changed: whoever records what was sent holds the cursor first, too.
+SELECT true FROM events.webhook_cursor AS c
+WHERE c.bucket = :bucket AND c.webhook_id = :id FOR UPDATE;
 
 -- name: lock_webhook
 -- Before its secrets are replaced: of two who do so at once, each gets one that works.
@@ -431,14 +467,9 @@ SELECT p.position FROM events.published AS p
 WHERE p.bucket = :bucket AND p.service_id = :service_id
   AND p.position >= :first AND p.position < :end AND p.id = :event_id;
 
--- name: replay_events
--- As if they had never been tried. Only what the webhook has passed: the rest comes by itself.
-INSERT INTO events.webhook_retry AS r (
-    bucket, webhook_id, position, message_id, attempts, since, due_at
-)
-SELECT
-    :bucket::smallint, c.webhook_id, p.position, p.message_id, 0, :now::timestamptz,
-    :now::timestamptz
+-- name: find_replayable
+-- Only what the webhook has passed: the rest comes by itself.
+SELECT p.position, p.message_id, p.kind, p.published_at
 FROM events.webhook_cursor AS c
 INNER JOIN events.published AS p
     ON p.bucket = :bucket AND p.service_id = c.service_id
@@ -446,12 +477,47 @@ INNER JOIN events.published AS p
     AND p.kind = ANY(:kinds::text[])
 WHERE c.bucket = :bucket AND c.webhook_id = :id
 ORDER BY p.position
-LIMIT :limit
-ON CONFLICT (bucket, webhook_id, position) DO UPDATE SET
-    attempts = 0, since = excluded.since, due_at = excluded.due_at, dead_at = NULL
-RETURNING r.position;
+LIMIT :limit;
 
--- name: published_at
--- When the event at this position was published.
-SELECT p.published_at FROM events.published AS p
-WHERE p.bucket = :bucket AND p.service_id = :service_id AND p.position = :position;
+-- name: replay_events
+-- As if they had never been tried; of each message the first at once, the others in their turn.
+WITH wanted AS (
+    SELECT
+        u.position, u.message_id,
+        row_number() OVER (PARTITION BY u.message_id ORDER BY u.position) AS number
+    FROM unnest(:positions::bigint[], :message_ids::text[]) AS u (position, message_id)
+)
+INSERT INTO events.webhook_retry AS r (
+    bucket, webhook_id, position, message_id, attempts, since, due_at, replayed
+)
+SELECT
+    :bucket::smallint, :id::text, w.position, w.message_id, 0, :now::timestamptz,
+    CASE WHEN w.number = 1 AND NOT EXISTS (
+        SELECT FROM events.webhook_retry AS earlier
+        WHERE earlier.bucket = :bucket AND earlier.webhook_id = :id
+          AND earlier.message_id = w.message_id AND earlier.position < w.position
+          AND earlier.dead_at IS NULL
+    ) THEN :now::timestamptz ELSE 'infinity' END,
+    true
+FROM wanted AS w
+ON CONFLICT (bucket, webhook_id, position) DO UPDATE SET
+    attempts = 0, since = excluded.since, due_at = excluded.due_at, dead_at = NULL,
+    replayed = true;
+
+-- name: may_learn_reading
+-- Whether an institution may be told that messages were read.
+-- reads: services.institution
+SELECT 'ApiMessageReadAdvanced' = ANY(i.permissions) FROM services.institution AS i
+WHERE i.id = :institution_id;
+
+-- name: forget_retries_before
+-- Dead letters, and events whose turn never came, since the one before them vanished with an erased
+-- citizen. A bounded number; what somebody is just changing is left for the next time.
+DELETE FROM events.webhook_retry AS r
+WHERE r.bucket = :bucket AND r.ctid = ANY(ARRAY(
+    SELECT old.ctid FROM events.webhook_retry AS old
+    WHERE old.bucket = :bucket AND coalesce(old.dead_at, old.since) < :before
+      AND (old.dead_at IS NOT NULL OR old.due_at = 'infinity')
+    LIMIT :limit
+    FOR UPDATE SKIP LOCKED
+));

@@ -1,6 +1,7 @@
 """Sending events once more: what was given up, or what an institution has lost."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec import UNSET, UnsetType
@@ -9,11 +10,10 @@ from messo.base import clock
 from messo.base.db import Connection, Row
 from messo.base.http import Problem
 from messo.events import wire
-from messo.events.feed import event_of, make_cursor, read_cursor
+from messo.events.feed import KEPT, event_of, make_cursor, read_cursor, without_secret_reading
 from messo.events.kinds import TOLD
 from messo.events.log import queries
 
-LONGEST = timedelta(days=30)
 AT_ONCE = 10_000
 # Ids and times of publication come from machines whose clocks differ a little.
 _SKEW = timedelta(minutes=2)
@@ -27,7 +27,10 @@ _MOMENT = re.compile(
 async def dead_letters(
     conn: Connection, webhook: Row, after: str | None, limit: int
 ) -> wire.DeadLetters:
-    """What one webhook did not take for 3 days, a page after a cursor of the page before."""
+    """What one webhook did not take for 3 days, a page after a cursor of the page before.
+
+    A page may be empty although there is a next one: what may not be told any more is not shown.
+    """
     owner = f"dead:{webhook['id']}"
     rows = await conn.rows(
         queries.list_dead,
@@ -37,7 +40,8 @@ async def dead_letters(
         after=0 if after is None else read_cursor(after, owner),
         limit=limit + 1,
     )
-    page = wire.DeadLetters([_dead_letter(row, webhook["service_id"]) for row in rows[:limit]])
+    told = await _may_be_told(conn, webhook, rows[:limit])
+    page = wire.DeadLetters([_dead_letter(row, webhook["service_id"]) for row in told])
     if len(rows) > limit:
         page.next = make_cursor(rows[limit - 1]["position"], owner)
     return page
@@ -57,8 +61,9 @@ async def replay(
 ) -> wire.Replayed:
     """Queue one event or a stretch of time again, at most `at_once` events; how many.
 
-    What the webhook has not come to yet comes by itself and is left out. `Problem` 400 for what
-    is neither an event nor a stretch, 404 for an event that there is not.
+    The webhook is locked (`find_locked`). What it has not come to yet comes by itself and is left
+    out, as is what may not be told any more. `Problem` 400 for what is neither an event nor a
+    stretch, 404 for an event that there is not.
     """
     if wanted.event_id is UNSET:
         first, end = await _stretch(conn, webhook, wanted)
@@ -68,28 +73,41 @@ async def replay(
             raise _bad("Give event_id, or from and to, but not both.", "event_id")
         first = await _position_of(conn, webhook, wanted.event_id.upper())
         end, kinds = first + 1, list(TOLD)
-    bucket, service_id = conn.bucket(webhook["service_id"]), webhook["service_id"]
-    queued = await conn.rows(
-        queries.replay_events,
+    bucket = conn.bucket(webhook["service_id"])
+    found = await conn.rows(
+        queries.find_replayable,
         bucket=bucket,
         id=webhook["id"],
         first=first,
         end=end,
         kinds=kinds,
-        now=clock.now(),
         limit=at_once,
     )
-    answer = wire.Replayed(len(queued))
-    if len(queued) == at_once:
-        last = await conn.value(
-            queries.published_at,
-            bucket=bucket,
-            service_id=service_id,
-            position=max(row["position"] for row in queued),
-        )
+    told = await _may_be_told(conn, webhook, found)
+    if found and not told and wanted.event_id is not UNSET:
+        raise _no_event()
+    await conn.run(
+        queries.replay_events,
+        bucket=bucket,
+        id=webhook["id"],
+        positions=[row["position"] for row in told],
+        message_ids=[row["message_id"] for row in told],
+        now=clock.now(),
+    )
+    answer = wire.Replayed(len(told))
+    if len(found) == at_once:
         # Some of this very moment may come twice; less than a batch of them is published at once.
-        answer.next_from = last.astimezone(UTC).isoformat()
+        answer.next_from = found[-1]["published_at"].astimezone(UTC).isoformat()
     return answer
+
+
+async def _may_be_told(conn: Connection, webhook: Row, rows: Sequence[Row]) -> Sequence[Row]:
+    """The rule of sending: reading is told with permission, and while its citizen lets it know."""
+    if all(row["kind"] != "read" for row in rows):
+        return rows
+    if not await conn.value(queries.may_learn_reading, institution_id=webhook["institution_id"]):
+        return [row for row in rows if row["kind"] != "read"]
+    return await without_secret_reading(conn, rows)
 
 
 async def _position_of(conn: Connection, webhook: Row, event_id: str) -> int:
@@ -108,10 +126,14 @@ async def _position_of(conn: Connection, webhook: Row, event_id: str) -> int:
             event_id=event_id,
         )
     if position is None:
-        raise Problem(
-            404, "Event not found", "This service has no event with this id.", field="event_id"
-        )
+        raise _no_event()
     return int(position)
+
+
+def _no_event() -> Problem:
+    return Problem(
+        404, "Event not found", "This service has no event with this id.", field="event_id"
+    )
 
 
 def _made_at(ulid: str) -> datetime | None:
@@ -128,8 +150,8 @@ async def _stretch(conn: Connection, webhook: Row, wanted: wire.Replay) -> tuple
     since, until = _read(wanted.since, "from"), _read(wanted.until, "to")
     if since >= until:
         raise _bad("from must be before to.", "from")
-    if until - since > LONGEST:
-        raise _bad(f"from and to may be {LONGEST.days} days apart at most.", "from")
+    if since < clock.now() - KEPT:
+        raise _bad(f"from is longer ago than events are kept: {KEPT.days} days.", "from")
     mine = {"bucket": conn.bucket(webhook["service_id"]), "service_id": webhook["service_id"]}
     first = await conn.value(queries.first_since, **mine, moment=since)
     end = await conn.value(queries.first_since, **mine, moment=until)

@@ -14,14 +14,18 @@ from standardwebhooks import Webhook
 
 OVERLAP = timedelta(hours=24)
 _SECRET_BYTES = 32
-_MOST = 3  # secrets at a time: who replaces one twice in a day keeps all three
+MOST = 5  # secrets at a time; each is promised its day
 
 
-class SigningSecret(msgspec.Struct):
-    """`secret` is whsec_ and base64; `until`: it signs up to then, None for ever."""
+class SigningSecret(msgspec.Struct, omit_defaults=True):
+    """`secret` is whsec_ and base64; `until`: it signs up to then, None for ever.
+
+    `original`: it was made with the webhook itself.
+    """
 
     secret: str
     until: datetime | None = None
+    original: bool = False
 
 
 _stored = msgspec.json.Decoder(list[SigningSecret])
@@ -29,7 +33,7 @@ _stored = msgspec.json.Decoder(list[SigningSecret])
 
 def first_secret() -> list[SigningSecret]:
     """The secret of a new webhook."""
-    return [SigningSecret("whsec_" + base64.b64encode(os.urandom(_SECRET_BYTES)).decode())]
+    return [SigningSecret(_random(), original=True)]
 
 
 def replaced(secrets: Sequence[SigningSecret], now: datetime) -> list[SigningSecret]:
@@ -38,7 +42,11 @@ def replaced(secrets: Sequence[SigningSecret], now: datetime) -> list[SigningSec
         SigningSecret(one.secret, min(one.until or now + OVERLAP, now + OVERLAP))
         for one in live(secrets, now)
     ]
-    return [*first_secret(), *old][:_MOST]
+    return [SigningSecret(_random()), *old]
+
+
+def _random() -> str:
+    return "whsec_" + base64.b64encode(os.urandom(_SECRET_BYTES)).decode()
 
 
 def live(secrets: Sequence[SigningSecret], now: datetime) -> list[SigningSecret]:

@@ -63,7 +63,8 @@ _KEY = Parameter(
     "Idempotency-Key",
     "header",
     "1 to 255 visible ASCII characters. The same key with the same body gets the webhook that was "
-    "made the first time, as long as it exists; with another body, 422.",
+    "made the first time, as long as it exists; with another body, 422. The secret is answered again "
+    "for 24 hours, unless it was replaced.",
 )
 _LIMIT = Annotated[int, Meta(ge=1, le=1000)]
 
@@ -161,7 +162,11 @@ def _secrets(functions: Functions) -> list[Route]:
             functions.replace_secret,
             "Replace the signing secret",
             "Every event is signed with both for 24 hours, or until the old one is dropped.",
-            answers={200: (wire.Webhook, "With the new `secret`."), **_OF_ONE},
+            answers={
+                200: (wire.Webhook, "With the new `secret`."),
+                409: (ProblemDocument, "Too many sign already: drop the old ones first."),
+                **_OF_ONE,
+            },
             parameters=(_ID,),
         ),
         Route(
@@ -185,7 +190,8 @@ def _deliveries(functions: Functions) -> list[Route]:
             "listDeadLetters",
             functions.dead_letters,
             "Events that were given up",
-            "What was not taken for 3 days. Replay them once the address is well again.",
+            "What was refused for 3 days; kept for 30. Replay them once the address is well again. A "
+            "page may be empty although there is a next one.",
             answers={200: (wire.DeadLetters, "A page."), **_OF_ONE},
             parameters=(
                 _ID,
@@ -199,8 +205,8 @@ def _deliveries(functions: Functions) -> list[Route]:
             "replayEvents",
             functions.replay,
             "Send events again",
-            "One event, or those published from one moment to another, at most 30 days apart and "
-            "10,000 at a time. They carry the ids they had.",
+            "One event, or those published from one moment to another within the last 30 days, at "
+            "most 10,000 at a time. They carry the ids they had.",
             wire.Replay,
             {
                 200: (wire.Replayed, "They are sent from now on."),

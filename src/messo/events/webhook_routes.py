@@ -1,24 +1,21 @@
 """The institutions' routes to their webhooks. With a manage key: addresses are not a sender's affair."""
 
 import re
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol, TypeVar
 
 import msgspec
-from msgspec import UNSET
 
-from messo.base import clock, parameters
+from messo.base import parameters
 from messo.base.db import Pool
 from messo.base.decode import decode
 from messo.base.http import JSON, Answer, Problem, Request, Route
-from messo.base.ids import new_id
 from messo.base.outbound import Outbound
 from messo.base.wire import ULID
-from messo.events import post, replay, wire
-from messo.events.sign import SigningSecret
+from messo.events import replay, wire
+from messo.events.trial import try_once
 from messo.events.webhook_reference import described
 from messo.events.webhooks import Repeatable, Webhooks
 
@@ -37,14 +34,6 @@ class Manager(Protocol):
 
     @property
     def institution_id(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class _Address:
-    """Where a test event goes."""
-
-    url: str
-    secrets: list[SigningSecret]
 
 
 @dataclass(frozen=True)
@@ -123,7 +112,7 @@ class WebhookRoutes:
         institution = (await self.authenticate(request)).institution_id
         wanted = await _body(request, _replay)
         async with self.pool.transaction() as conn:
-            row = await self.webhooks.find(conn, institution, _id(request))
+            row = await self.webhooks.find_locked(conn, institution, _id(request))
             answer = await replay.replay(conn, row, wanted)
             await self.webhooks.record(
                 conn, _actor(institution), "webhook.replay", row["id"], events=answer.events
@@ -133,20 +122,8 @@ class WebhookRoutes:
     async def test(self, request: Request) -> Answer:
         institution = (await self.authenticate(request)).institution_id
         async with self.pool.connection() as conn:
-            row = await self.webhooks.find(conn, institution, _id(request))
-        body = post.trial_body(row["id"], row["service_id"], clock.now())
-        began = time.perf_counter()
-        answered = await post.post(
-            self.outbound, _Address(row["url"], self.webhooks.signing(row)), new_id(), body
-        )
-        return _json(
-            wire.Tested(
-                delivered=answered.verdict == "ok",
-                ms=round((time.perf_counter() - began) * 1000),
-                status=answered.status or UNSET,
-                error=answered.error or UNSET,
-            )
-        )
+            tried = await self.webhooks.to_try(conn, institution, _id(request))
+        return _json(await try_once(self.outbound, tried))
 
     def routes(self) -> list[Route]:
         """As served and as documented."""

@@ -5,8 +5,8 @@ The caller has checked who asks. `institution_id` None is an operator, who may t
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import timedelta
+from typing import Protocol
 
 from msgspec import UNSET
 
@@ -21,8 +21,12 @@ from messo.events.address import check
 from messo.events.feed import KEPT
 from messo.events.kinds import TOLD
 from messo.events.log import queries
+from messo.events.shown import health, shown
+from messo.events.trial import Tried
 
 MOST_OF_A_SERVICE = 20
+# For so long an answer that got lost can be asked for again, with the secret in it.
+_SECRET_AGAIN = timedelta(hours=24)
 
 
 class Record(Protocol):
@@ -62,6 +66,7 @@ class Webhooks:
     ) -> wire.Webhook:
         """Make one, with its first secret; the one made before under the same key.
 
+        Under the same key the secret is answered for a day, unless there is another by then.
         `Problem` 400 for an address that can never be called, 404 for another's service, 409 for
         one too many, 422 for a key that stands for something else.
         """
@@ -132,7 +137,7 @@ class Webhooks:
         """Change what is named. Switching on, or another address, is a fresh start."""
         if wanted.url is not UNSET:
             check(wanted.url, self.allowed)
-        row = await self.find(conn, institution_id, webhook_id)
+        row = await self.find_locked(conn, institution_id, webhook_id)
         now = clock.now()
         await conn.run(
             queries.change_webhook,
@@ -172,10 +177,19 @@ class Webhooks:
     async def replace_secret(
         self, conn: Connection, actor: str, institution_id: str | None, webhook_id: str
     ) -> wire.Webhook:
-        """A new secret; the old one signs beside it for a day, or until it is dropped."""
+        """A new secret; the old one signs beside it for a day, or until it is dropped.
+
+        `Problem` 409 while so many sign already that their signatures would fill the headers.
+        """
         await self.find(conn, institution_id, webhook_id)
-        secrets = sign.replaced(await self._lock_secrets(conn, webhook_id), clock.now())
-        await self._put_secrets(conn, webhook_id, secrets)
+        secrets, now = await self._lock_secrets(conn, webhook_id), clock.now()
+        if len(sign.live(secrets, now)) >= sign.MOST:
+            raise Problem(
+                409,
+                "Too many secrets",
+                f"{sign.MOST} secrets sign already. Drop the old ones, or wait until they end.",
+            )
+        await self._put_secrets(conn, webhook_id, sign.replaced(secrets, now))
         await self.record(conn, actor, "webhook.secret.replace", webhook_id)
         return self._view(await self.find(conn, institution_id, webhook_id), with_secret=True)
 
@@ -195,6 +209,20 @@ class Webhooks:
             raise Problem(404, "Webhook not found", "Your institution has no webhook with this id.")
         return row
 
+    async def find_locked(
+        self, conn: Connection, institution_id: str | None, webhook_id: str
+    ) -> Row:
+        """As `find`; nobody records anything of it until the transaction ends."""
+        row = await self.find(conn, institution_id, webhook_id)
+        await conn.value(queries.lock_cursor, bucket=conn.bucket(row["service_id"]), id=webhook_id)
+        # Whoever held it may have switched it off, or deleted it.
+        return await self.find(conn, institution_id, webhook_id)
+
+    async def to_try(self, conn: Connection, institution_id: str | None, webhook_id: str) -> Tried:
+        """What it takes to send it a test event."""
+        row = await self.find(conn, institution_id, webhook_id)
+        return Tried(row["id"], row["service_id"], row["url"], self.signing(row))
+
     def signing(self, row: Row) -> list[sign.SigningSecret]:
         """The secrets of a webhook, to sign with."""
         return sign.load(self.secrets.decrypt(row["secrets"]))
@@ -206,7 +234,7 @@ class Webhooks:
         for row in await conn.rows(
             queries.read_health, bucket=conn.bucket(service_id), ids=list(views)
         ):
-            views[row["webhook_id"]].health = _health(row)
+            views[row["webhook_id"]].health = health(row)
         return list(views.values())
 
     async def _lock_secrets(self, conn: Connection, webhook_id: str) -> list[sign.SigningSecret]:
@@ -234,7 +262,9 @@ class Webhooks:
                 "This Idempotency-Key was used for another webhook. Take a new key.",
                 field="Idempotency-Key",
             )
-        return self._view(await self.find(conn, institution_id, row["id"]), with_secret=True)
+        made = await self.find(conn, institution_id, row["id"])
+        fresh = clock.now() - made["created_at"] < _SECRET_AGAIN
+        return self._view(made, with_secret=fresh and self.signing(made)[0].original)
 
     async def _why_not(self, conn: Connection, institution_id: str, service_id: str) -> Problem:
         owned = await conn.value(
@@ -255,20 +285,7 @@ class Webhooks:
         )
 
     def _view(self, row: Row, *, with_secret: bool = False) -> wire.Webhook:
-        live = sign.live(self.signing(row), clock.now())
-        old = [one.until for one in live if one.until is not None]
-        return wire.Webhook(
-            id=row["id"],
-            service_id=row["service_id"],
-            url=row["url"],
-            kinds=row["kinds"],
-            state=row["state"],
-            created_at=clock.to_wire(row["created_at"]),
-            stopped_at=_moment(row["stopped_at"]),
-            stopped_why=row["stopped_why"] or UNSET,
-            secret=live[0].secret if with_secret else UNSET,
-            old_secret_until=_moment(max(old, default=None)),
-        )
+        return shown(row, self.signing(row), with_secret=with_secret)
 
 
 async def institution_of(conn: Connection, service_id: str) -> str:
@@ -277,19 +294,3 @@ async def institution_of(conn: Connection, service_id: str) -> str:
     if found is None:
         raise Problem(404, "Service not found", "There is no service with this id.")
     return found
-
-
-def _health(row: Row) -> wire.Health:
-    return wire.Health(
-        waiting=row["waiting"],
-        dead_letters=row["dead"],
-        last_success_at=_moment(row["success_at"]),
-        last_failure_at=_moment(row["failure_at"]),
-        last_error=row["last_error"] or UNSET,
-        failing_since=_moment(row["failing_since"]),
-        next_try_at=_moment(row["next_try_at"]),
-    )
-
-
-def _moment(moment: datetime | None) -> Any:  # noqa: ANN401  a text or UNSET, as msgspec has it
-    return UNSET if moment is None else clock.to_wire(moment)

@@ -10,12 +10,15 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import zip_longest
 
 from messo.base.outbound import Limits, Outbound
 from messo.events.post import LIMITS, Answered, post
 from messo.events.sign import SigningSecret
 
 SIDE_BY_SIDE = 8
+# Of a webhook that failed the last time: many that hang must leave connections to the others.
+_PROBING = 2
 # Nothing is begun later than this, so that with the last answer's 10 s the lease of 30 s holds.
 _BEGIN_WITHIN_S = 12
 
@@ -52,6 +55,7 @@ class Window:
     end: int
     failures: int
     failing_since: datetime | None
+    failure_at: datetime | None = None
     items: Sequence[Item] = ()
     again: Sequence[Item] = ()
     behind: Sequence[Item] = ()
@@ -64,6 +68,16 @@ class Outcome:
 
     answers: dict[int, Answered] = field(default_factory=dict)
     held: set[int] = field(default_factory=set)
+
+    @property
+    def succeeded(self) -> bool:
+        """Anything was taken."""
+        return any(answered.verdict == "ok" for answered in self.answers.values())
+
+    def of(self, items: Sequence[Item]) -> list[Answered]:
+        """The answers to these, as far as they were sent."""
+        found = (self.answers.get(item.position) for item in items)
+        return [answered for answered in found if answered is not None]
 
 
 class Sending:
@@ -80,7 +94,8 @@ class Sending:
 
     async def run(self) -> Outcome:
         """Send what there is time for; what is not begun has no answer."""
-        senders = min(SIDE_BY_SIDE, len(self.chains))
+        most = _PROBING if self.window.failures else SIDE_BY_SIDE
+        senders = min(most, len(self.chains))
         await asyncio.gather(*(self._work() for _ in range(senders)))
         return self.outcome
 
@@ -100,8 +115,10 @@ class Sending:
     def _failed(self, answered: Answered, chain: deque[Item]) -> None:
         if answered.verdict in {"refused", "down"}:
             self.outcome.held |= {item.position for item in chain}
-        verdicts = [one.verdict for one in self.outcome.answers.values()]
-        dead = "ok" not in verdicts and len(verdicts) >= SIDE_BY_SIDE
+        # By new events alone: those that failed before may be to blame themselves.
+        dead = (
+            not self.outcome.succeeded and len(self.outcome.of(self.window.items)) >= SIDE_BY_SIDE
+        )
         # Asked to slow down, or no use: the rest of the window would only meet the same.
         self.stopped |= answered.verdict in {"gone", "busy"} or answered.after_s is not None or dead
 
@@ -110,8 +127,17 @@ class Sending:
 
 
 def _chains(window: Window) -> list[deque[Item]]:
-    """The items by message, in the order of positions; those that were tried before come first."""
+    """The items by message, in the order of positions: new ones and ones tried before in turn.
+
+    So neither holds up the other. No message is in both: while one of its events waits to be tried
+    again, its new ones stand in `behind`.
+    """
+    in_turn = zip_longest(_by_message(window.items), _by_message(window.again))
+    return [chain for pair in in_turn for chain in pair if chain]
+
+
+def _by_message(items: Sequence[Item]) -> list[deque[Item]]:
     chains: dict[str, deque[Item]] = {}
-    for item in (*window.again, *window.items):
+    for item in items:
         chains.setdefault(item.message_id, deque()).append(item)
     return list(chains.values())

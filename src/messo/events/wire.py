@@ -27,7 +27,7 @@ Position = Annotated[int, Meta(ge=1)]
 
 
 class EventData(Struct, omit_defaults=True):
-    """What it happened to. `channel`: by which the citizen was told."""
+    """What it happened to. `channel`: by which the citizen was told, `email` or `webhook` (devices)."""
 
     message_id: Ulid
     service_id: Text
@@ -83,6 +83,8 @@ class Health(Struct, omit_defaults=True):
 class Webhook(Struct, omit_defaults=True):
     """One webhook. `secret` is shown when it is made and when it is replaced, and never again.
 
+    But for a repeated creation: that shows it for 24 hours, unless it was replaced meanwhile.
+
     `stopped_why`: `asked` by the institution, `gone` after an answer 410, `failing` for 5 days.
     """
 
@@ -122,7 +124,7 @@ class DeadLetters(Struct, omit_defaults=True):
 
 
 class Replay(Struct, forbid_unknown_fields=True, rename={"since": "from", "until": "to"}):
-    """One event, or all that were published within a stretch of time of at most 30 days."""
+    """One event, or all that were published within a stretch of the last 30 days."""
 
     event_id: Ulid | UnsetType = UNSET
     since: Timestamp | UnsetType = UNSET

@@ -7,6 +7,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from messo.base import log
 from messo.base.decode import decode
 from messo.base.http import Problem
 from messo.inbox.languages import LANGUAGES
@@ -17,14 +18,20 @@ from messo.recipients import Wishes, amend, is_email_already_taken
 from messo.recipients.email import ask_validation
 from messo.recipients.installations import list_installations
 
+logger = log.get(__name__)
+
 _LARGEST = 8 * 1024  # bytes of a renewal
 _SAVED = "/preferences?done=saved-1"
 
 
 class Renewal(msgspec.Struct):
-    """What a service worker says when its browser has replaced the subscription."""
+    """What a service worker says when its browser has replaced the subscription.
+
+    `old_auth` is the old one's secret: that the old one was theirs.
+    """
 
     old_endpoint: str
+    old_auth: str
     subscription: devices.Subscription
 
 
@@ -143,18 +150,21 @@ async def meet_device(visit: Visit) -> Response:
 
 
 async def renew_device(request: Request) -> Response:
-    """From a service worker, where nobody need be logged in: the old endpoint is the proof."""
+    """From a service worker, where nobody need be logged in: the old secret is the proof."""
     site = request.app.state.site
     try:
         asked = decode(await _body(request), _renewal)
         async with site.pool.transaction() as conn:
             found = await devices.renew_device(
-                conn, site.secrets, asked.old_endpoint, asked.subscription
+                conn, site.secrets, asked.old_endpoint, asked.old_auth, asked.subscription
             )
     except Problem as problem:
         return JSONResponse({"title": problem.title, "detail": problem.detail}, problem.status)
     except ClientDisconnect:
         return Response(status_code=400)
+    except Exception as error:
+        logger.error("not renewed", exc_info=error)
+        return Response(status_code=503)  # the service worker keeps the old one and asks again
     return Response(status_code=204 if found else 404)
 
 

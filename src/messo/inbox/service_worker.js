@@ -8,7 +8,7 @@ self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim(
 
 self.addEventListener("push", (event) => {
   let notice = {};
-  try { notice = event.data.json(); } catch { /* said without words: there is something new */ }
+  try { notice = event.data.json() || {}; } catch { /* said without words: there is something new */ }
   const id = /^[0-9A-HJKMNP-TV-Z]{26}$/.test(notice.message_id) ? notice.message_id : "";
   event.waitUntil(self.registration.showNotification(String(notice.title || "Messo"), {
     body: String(notice.body || ""),
@@ -27,7 +27,7 @@ async function open(path) {
   const pages = await self.clients.matchAll({ type: "window" });
   if (pages.length === 0) return self.clients.openWindow(path);
   const page = pages.find((one) => one.focused) || pages[0];
-  await page.navigate(path);
+  await page.navigate(path).catch(() => self.clients.openWindow(path));
   return page.focus().catch(() => undefined); // some browsers allow it only right after a click
 }
 
@@ -43,13 +43,17 @@ async function renew(event) {
     applicationServerKey: known.key,
   });
   const { endpoint, keys } = fresh.toJSON();
-  await store.put(KNOWN, new Response(JSON.stringify({ endpoint, key: known.key })));
-  await fetch("/push/renew", {
+  const answer = await fetch("/push/renew", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({
       old_endpoint: known.endpoint,
+      old_auth: known.auth, // push services know the endpoint, and not this
       subscription: { endpoint, p256dh: keys.p256dh, auth: keys.auth },
     }),
   });
+  // Not before the server has the new one: until then the old one is the proof.
+  if (answer.ok) {
+    await store.put(KNOWN, new Response(JSON.stringify({ endpoint, auth: keys.auth, key: known.key })));
+  }
 }

@@ -28,6 +28,8 @@ def without_tricks(text: str) -> str:
 
     Every kind of newline becomes a line feed. Letters of every script, accents and emoji stay.
     """
+    if text.isascii() and text.isprintable():  # most lines: nothing to look for
+        return text
     text = _SURROGATE.sub("\ufffd", _NEWLINE.sub("\n", text))
     return _PILE.sub(r"\1", _INVISIBLE.sub("", text))
 

@@ -353,10 +353,13 @@ WHERE m.bucket = :bucket AND m.fiscal_code = :fiscal_code AND m.status = 'PROCES
 -- name: mark_messages
 -- One atomic write: a flag that is not named stays, and whoever reads first is the one who read.
 -- Locked in one order, so that two devices never wait for each other in a circle. `shared`: whether
--- the citizen lets the sender know.
+-- the citizen lets the sender know, of a message for which that can be asked.
 -- reads: recipients.profile, recipients.preference
 WITH own AS MATERIALIZED (
-    SELECT m.id, messages.read_shared(p.mode, f.access_read_message_status) AS shared
+    SELECT
+        m.id,
+        m.feature_level_type = 'ADVANCED'
+        AND messages.read_shared(p.mode, f.access_read_message_status) AS shared
     FROM messages.message AS m
     LEFT JOIN recipients.profile AS p
         ON p.bucket = :bucket AND p.fiscal_code = :fiscal_code

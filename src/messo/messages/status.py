@@ -114,7 +114,10 @@ async def message_life(conn: Connection, sender: Sender, message_id: str) -> wir
         id=row["id"],
         status=row["status"],
         created_at=clock.to_wire(row["created_at"]),
-        events=[wire.LifeEvent(event["kind"], clock.to_wire(event["at"])) for event in happened],
+        events=[
+            wire.LifeEvent(event["kind"], clock.to_wire(event["at"]), event["about"] or UNSET)
+            for event in happened
+        ],
     )
     if row["rejection_reason"] is not None:
         life.rejection_reason = row["rejection_reason"]

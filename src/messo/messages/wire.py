@@ -183,10 +183,11 @@ class LimitedProfile(Struct):
 
 
 class LifeEvent(Struct):
-    """One thing that happened to a message."""
+    """One thing that happened to a message. `channel`: how the citizen was told."""
 
     kind: str
     at: Timestamp
+    channel: str | UnsetType = UNSET
 
 
 class MessageLife(Struct):

@@ -30,7 +30,7 @@ CREATE TABLE notifications.delivery (
 WITH (fillfactor = 80);
 COMMENT ON TABLE notifications.delivery IS 'One notice of one message to one address. Ids are ULIDs, so their order is their age.';
 COMMENT ON COLUMN notifications.delivery.address IS 'Stands for the address and is none: a keyed hash, or a device''s id.';
-COMMENT ON COLUMN notifications.delivery.state IS 'STOPPED: the citizen changed their mind before it was sent.';
+COMMENT ON COLUMN notifications.delivery.state IS 'STOPPED: the citizen changed their mind before it was sent, or another notice found the device gone.';
 
 CREATE TABLE notifications.suppression (
     bucket smallint NOT NULL,
@@ -48,6 +48,7 @@ CREATE TABLE notifications.web_push_device (
     id text COLLATE "C" NOT NULL,
     fiscal_code text COLLATE "C" NOT NULL,
     sealed text NOT NULL,
+    origin text NOT NULL,
     label text NOT NULL,
     session_id text COLLATE "C" NOT NULL,
     is_logged_out boolean NOT NULL,
@@ -55,6 +56,7 @@ CREATE TABLE notifications.web_push_device (
     PRIMARY KEY (bucket, id)
 );
 CREATE INDEX web_push_device_of_citizen ON notifications.web_push_device (bucket, fiscal_code);
+COMMENT ON COLUMN notifications.web_push_device.origin IS 'The push service of the browser''s maker.';
 COMMENT ON COLUMN notifications.web_push_device.session_id IS 'The login it was last seen with. Once that is ended by hand, nothing of a message is shown there.';
 COMMENT ON TABLE notifications.web_push_device IS 'Browsers that asked to be told. The id is a digest of the endpoint; endpoint and keys are encrypted.';
 

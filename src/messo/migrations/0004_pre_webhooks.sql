@@ -84,6 +84,7 @@ CREATE TABLE events.webhook_retry (
     due_at timestamptz NOT NULL,
     last_error text,
     dead_at timestamptz,
+    replayed boolean NOT NULL DEFAULT false,
     PRIMARY KEY (bucket, webhook_id, position)
 );
 CREATE INDEX webhook_retry_of_message
@@ -92,5 +93,8 @@ CREATE INDEX webhook_retry_due ON events.webhook_retry (bucket, webhook_id, due_
 WHERE dead_at IS NULL;
 CREATE INDEX webhook_retry_dead ON events.webhook_retry (bucket, webhook_id, position)
 WHERE dead_at IS NOT NULL;
+CREATE INDEX webhook_retry_age ON events.webhook_retry (bucket, (coalesce(dead_at, since)));
 COMMENT ON TABLE events.webhook_retry IS 'Only exceptions: events that a webhook did not take. With dead_at they are not tried any more, until they are replayed.';
-COMMENT ON COLUMN events.webhook_retry.since IS 'When it was first put here, or replayed.';
+COMMENT ON COLUMN events.webhook_retry.since IS 'When it was first put here, or replayed, or when its turn came.';
+COMMENT ON COLUMN events.webhook_retry.due_at IS 'Infinity while an earlier event of its message waits.';
+COMMENT ON COLUMN events.webhook_retry.replayed IS 'Somebody asked for it, so it is sent even if its kind was taken off.';

@@ -1,5 +1,6 @@
 """Sending what was dispatched: claimed, sent without a connection, recorded many at once."""
 
+import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from messo.notifications.dispatch import deliver_step, queries
 
 logger = log.get(__name__)
 
+_PAGES = 20
+_LONG_S = 2.0  # from here on the sender is told that it waits
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A leased item, what it delivers and to whom; no target: the citizen has opted out since."""
+    """A leased item, what it delivers and to whom; no target: opted out since, or gone."""
 
     item: Leased
     delivery: Delivery | None
@@ -33,7 +37,7 @@ class Expired:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The citizen changed their mind, or the message is no more."""
+    """The citizen changed their mind, the device has gone meanwhile, or the message is no more."""
 
 
 Result = Outcome | Expired | Stopped
@@ -59,7 +63,12 @@ def step(channel: Channel, now: Callable[[], datetime] = clock.now) -> Outward[J
             return Stopped()
         if job.delivery.expires_at <= now():
             return Expired()
-        return await channel.send(job.delivery, job.target)
+        try:
+            return await channel.send(job.delivery, job.target)
+        except Exception as error:
+            # A try like any other, so that it comes back later each time.
+            logger.error("not sent", channel=channel.name, delivery=job.delivery.id, exc_info=error)
+            return Again("unforeseen")
 
     async def record(conn: Connection, bucket: int, sent: Sequence[tuple[Job, Result]]) -> None:
         await _record(conn, bucket, name, channel, sent)
@@ -70,17 +79,75 @@ def step(channel: Channel, now: Callable[[], datetime] = clock.now) -> Outward[J
 async def _claim(
     conn: Connection, bucket: int, name: str, channel: Channel, limit: int
 ) -> list[Job]:
-    items = await work.lease(conn, bucket, name, limit)
+    items = await _lease(conn, bucket, name, channel, limit)
     if not items:
         return []
-    rows = await conn.rows(
-        queries.read_deliveries, bucket=bucket, ids=[item.reference for item in items]
-    )
+    ids = {_id(item): item for item in items}
+    rows = await conn.rows(queries.read_deliveries, bucket=bucket, ids=list(ids))
     deliveries = {row["id"]: Delivery(**row) for row in rows}
     targets = await channel.targets(conn, bucket, list(deliveries.values()))
-    return [
-        Job(item, deliveries.get(item.reference), targets.get(item.reference)) for item in items
-    ]
+    return [Job(item, deliveries.get(one), targets.get(one)) for one, item in ids.items()]
+
+
+async def _lease(
+    conn: Connection, bucket: int, name: str, channel: Channel, limit: int
+) -> list[Leased]:
+    """Items that can be sent now. What goes through a host that hangs is put off unread.
+
+    Thousands of those may lie before the first that can be sent, so that several pages of them are
+    turned at once.
+    """
+    for _ in range(_PAGES):
+        items = await work.lease(conn, bucket, name, limit)
+        by_host: dict[str, list[Leased]] = {}
+        for item in items:
+            by_host.setdefault(item.reference.partition(" ")[2], []).append(item)
+        begun, held = [], []
+        for host, through in by_host.items():
+            room, wait_s = channel.room(host)
+            begun += through[:room]
+            held += [(item, wait_s) for item in through[room:]]
+        if held:
+            await _hold(conn, bucket, name, channel, held)
+        # The share of a lane may have been empty: fewer than asked for is not the end.
+        if begun or len(items) < limit // 2:
+            return begun
+    return []
+
+
+async def _hold(
+    conn: Connection,
+    bucket: int,
+    name: str,
+    channel: Channel,
+    held: Sequence[tuple[Leased, float]],
+) -> None:
+    now = clock.now()
+    waiting = [_id(item) for item, wait_s in held if wait_s >= _LONG_S]
+    rows = await conn.rows(
+        queries.hold_deliveries,
+        bucket=bucket,
+        ids=[_id(item) for item, _ in held],
+        waiting=waiting,
+        now=now,
+    )
+    over = {row["id"] for row in rows if row["state"] == "EXPIRED"}
+    finished = []
+    for item, wait_s in held:
+        if _id(item) in over:
+            finished.append(Finished(item))
+        elif not _LONG_S <= wait_s <= work.LEASE.total_seconds():
+            # Spread, so that they do not all come back at one moment.
+            later = timedelta(seconds=wait_s * random.uniform(1, 1.5))  # noqa: S311
+            finished.append(Finished(item, now + later))
+        # Else the lease itself is the wait, and nothing more is written.
+    await work.finish(conn, bucket, name, finished)
+    metrics.deliveries.labels(channel.name, "expired").inc(len(over))
+    metrics.deliveries.labels(channel.name, "put off").inc(len(held) - len(over))
+
+
+def _id(item: Leased) -> str:
+    return item.reference.partition(" ")[0]
 
 
 async def _record(
@@ -92,6 +159,7 @@ async def _record(
 ) -> None:
     now = clock.now()
     known = [(job.delivery, result) for job, result in sent if job.delivery is not None]
+    moved: set[str] = set()
     # Put off without a try: nothing has become of it yet that anybody should see.
     changed = [
         (delivery.id, _STATES.get(type(result), "THROTTLED"))
@@ -106,6 +174,7 @@ async def _record(
             states=[state for _, state in changed],
             now=now,
         )
+        moved = {row["id"] for row in rows}
         services = {delivery.message_id: delivery.service_id for delivery, _ in known}
         told = [row for row in rows if row["state"] == "SENT"]
         await events.append(
@@ -117,7 +186,8 @@ async def _record(
             now,
             abouts=[row["told_by"] for row in told],
         )
-    gone = [(d, result.reason) for d, result in known if isinstance(result, Gone)]
+    # One whose citizen was erased meanwhile has moved nothing, and must leave nothing.
+    gone = [(d, result.reason) for d, result in known if isinstance(result, Gone) and d.id in moved]
     if gone:
         await channel.switch_off(conn, bucket, gone)
     await work.finish(conn, bucket, name, [_finished(job, result, now) for job, result in sent])

@@ -77,8 +77,16 @@ async def _add(
         languages=[choice.language for choice in choices],
         expiries=[_expiry(messages[choice.message_id]) for choice in choices],
     )
-    lanes = [work.lane_of(messages[row["message_id"]]["service_id"]) for row in rows]
-    await work.queue(conn, bucket, deliver_step(channel), [row["id"] for row in rows], lanes, now)
+    hosts = {(choice.message_id, choice.address): choice.host for choice in choices}
+    await work.queue(
+        conn,
+        bucket,
+        deliver_step(channel),
+        # With the host, so that whoever leases it can pass over one that hangs unread.
+        [f"{row['id']} {hosts[row['message_id'], row['address']]}".strip() for row in rows],
+        [work.lane_of(messages[row["message_id"]]["service_id"]) for row in rows],
+        now,
+    )
     return len(rows)
 
 

@@ -126,9 +126,14 @@ class Letters:
         await work.queue(conn, bucket, LETTER, [letter_id], [lane], now)
 
 
-async def erase(conn: Connection, fiscal_code: str) -> None:
+async def erase(conn: Connection, fiscal_code: str, before: datetime) -> None:
     """Part of erasing a citizen: letters to them that wait are not sent."""
-    await conn.run(queries.erase_letters, bucket=conn.bucket(fiscal_code), fiscal_code=fiscal_code)
+    await conn.run(
+        queries.erase_letters,
+        bucket=conn.bucket(fiscal_code),
+        fiscal_code=fiscal_code,
+        below=lowest_id(before),
+    )
 
 
 async def forget_letters(conn: Connection) -> bool:

@@ -6,8 +6,6 @@ from binascii import b2a_qp
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime
 from functools import cache
 from typing import Literal
@@ -55,7 +53,7 @@ class Mail:
         name = self.id.lower()
         boundary = f"=_{name}"  # quoted-printable has no equals sign before an underscore
         head = [
-            _from(self.sender.display_name, self.sender.username, self.sender.domain),
+            f"From: {_mailbox(self.sender)}",
             f"To: {address(self.recipient).addr_spec}",
             f"Subject: {_unstructured(on_one_line(self.subject, _SUBJECT))}",
             f"Date: {format_datetime(clock.now())}",
@@ -72,9 +70,9 @@ class Mail:
                 "\r\n".join(head).encode("ascii"),
                 f"\r\n\r\n--{boundary}\r\n".encode(),
                 _part("plain", self._filled("txt", str)),
-                f"--{boundary}\r\n".encode(),
+                f"\r\n--{boundary}\r\n".encode(),
                 _part("html", self._filled("html", escape)),
-                f"--{boundary}--\r\n".encode(),
+                f"\r\n--{boundary}--\r\n".encode(),
             )
         )
 
@@ -105,20 +103,16 @@ def _outline(
     `given`: the names of the values, and whether each has one.
     """
     marked = {name: f"\x00{name}\x01" if is_there else "" for name, is_there in given}
-    rendered: str = (
-        _templates(package)
-        .get_template(template)
-        .render(language=language, say=saying(language), **marked)
-    )
-    outline = rendered.replace("{", "{{").replace("}", "}}")
+    found = _templates(package).get_template(template)
+    outline = found.render(language=language, say=saying(language), **marked)
+    outline = outline.replace("{", "{{").replace("}", "}}")
     return outline.replace("\x00", "{").replace("\x01", "}")
 
 
-@cache
-def _from(name: str, local: str, domain: str) -> str:
-    message = EmailMessage(policy=SMTP)
-    message["From"] = Address(name, local, domain)
-    return SMTP.fold("From", message["From"]).removesuffix("\r\n")
+def _mailbox(sender: Address) -> str:
+    name = sender.display_name
+    written = _unstructured(name)
+    return str(sender) if written == name else f"{written}\r\n <{sender.addr_spec}>"
 
 
 def _unstructured(text: str) -> str:
@@ -129,7 +123,7 @@ def _unstructured(text: str) -> str:
     words, start = [], 0
     while start < len(octets):
         end = start + _ENCODED
-        while end < len(octets) and octets[end] & 0xC0 == 0x80:  # noqa: PLR2004  inside a character
+        while end < len(octets) and octets[end] & 0xC0 == 0x80:  # noqa: PLR2004  amid a character
             end -= 1
         words.append(f"=?utf-8?b?{b64encode(octets[start:end]).decode()}?=")
         start = end

@@ -4,6 +4,7 @@
 SELECT m.id, m.service_id, m.created_at, m.time_to_live
 FROM messages.message AS m
 WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[]) AND m.status = 'PROCESSED'
+ORDER BY m.id
 FOR KEY SHARE OF m;
 
 -- name: add_deliveries
@@ -20,18 +21,25 @@ FROM unnest(
     :languages::text[], :expiries::timestamptz[]
 ) AS u (id, message_id, address, wording, language, expires_at)
 ON CONFLICT DO NOTHING
-RETURNING id, message_id;
+RETURNING id, message_id, address;
 
 -- name: read_deliveries
--- What is still to be sent, with what its text is made of.
+-- What is still to be sent, with what its text is made of. Messages are looked up by an array: a join
+-- was planned as a scan of all of them while there are some ten thousand.
 -- reads: messages.message, messages.sender
+WITH mine AS MATERIALIZED (
+    SELECT d.id, d.message_id, d.occasion, d.address, d.wording, d.language, d.expires_at
+    FROM notifications.delivery AS d
+    WHERE d.bucket = :bucket AND d.id = ANY(:ids::text[]) AND d.state IN ('QUEUED', 'THROTTLED')
+)
 SELECT
-    d.id, d.message_id, d.occasion, d.address, d.wording, d.language, d.expires_at,
-    m.fiscal_code, m.subject, m.service_id, s.service_name, s.organization_name
-FROM notifications.delivery AS d
-INNER JOIN messages.message AS m ON m.bucket = :bucket AND m.id = d.message_id
-INNER JOIN messages.sender AS s ON s.id = m.sender_id
-WHERE d.bucket = :bucket AND d.id = ANY(:ids::text[]) AND d.state IN ('QUEUED', 'THROTTLED');
+    mine.id, mine.message_id, mine.occasion, mine.address, mine.wording, mine.language,
+    mine.expires_at, m.fiscal_code, m.subject, m.service_id, s.service_name, s.organization_name
+FROM mine
+INNER JOIN messages.message AS m
+    ON m.bucket = :bucket AND m.id = mine.message_id
+    AND m.id = ANY(ARRAY(SELECT o.message_id FROM mine AS o))
+INNER JOIN messages.sender AS s ON s.id = m.sender_id;
 
 -- name: record_states
 -- A final state stays: what a worker that was slow says later changes nothing.
@@ -40,8 +48,19 @@ FROM unnest(:ids::text[], :states::text[]) AS u (id, state)
 WHERE d.bucket = :bucket AND d.id = u.id AND d.state IN ('QUEUED', 'THROTTLED')
   AND d.state <> u.state
 RETURNING
-    d.message_id, d.state,
+    d.id, d.message_id, d.state,
     (SELECT c.wire_name FROM notifications.channel AS c WHERE c.name = d.channel) AS told_by;
+
+-- name: hold_deliveries
+-- What is put off unread: its sender sees that it waits, and one whose time is over ends.
+UPDATE notifications.delivery AS d SET
+    state = CASE WHEN d.expires_at <= :now THEN 'EXPIRED' ELSE 'THROTTLED' END, state_at = :now
+WHERE d.bucket = :bucket AND d.id = ANY(:ids::text[])
+  AND (
+      (d.state = 'QUEUED' AND d.id = ANY(:waiting::text[]))
+      OR (d.state IN ('QUEUED', 'THROTTLED') AND d.expires_at <= :now)
+  )
+RETURNING d.id, d.state;
 
 -- name: lock_messages_of
 -- Before erasing: a dispatch that is under way for one of them is waited for.
@@ -98,7 +117,7 @@ WHERE l.bucket = :bucket AND l.id = ANY(:ids::text[]);
 -- name: erase_letters
 -- Part of erasing a citizen.
 DELETE FROM notifications.letter AS l
-WHERE l.bucket = :bucket AND l.fiscal_code = :fiscal_code;
+WHERE l.bucket = :bucket AND l.fiscal_code = :fiscal_code AND l.id < :below;
 
 -- name: forget_letters
 -- Bounded, as every delete that keeps house.

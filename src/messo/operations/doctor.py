@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Literal
 
@@ -28,9 +29,14 @@ class Finding:
     says: str
 
 
-async def examine(database_url: str, data: Path, secrets: str) -> list[Finding]:
-    """Look at everything; never raises for what it finds."""
-    findings = [_secrets(data, secrets), _disk(data)]
+async def examine(
+    database_url: str, data: Path, secrets: str, sender: str, contact: str
+) -> list[Finding]:
+    """Look at everything; never raises for what it finds.
+
+    `sender` and `contact`: MESSO_MAIL_FROM and MESSO_CONTACT.
+    """
+    findings = [_secrets(data, secrets), _disk(data), _contact(sender, contact)]
     if not database_url:
         says = "set MESSO_DATABASE_URL, or start the embedded database with `messo up`"
         return [*findings, Finding("bad", "database", says)]
@@ -53,6 +59,17 @@ def _secrets(data: Path, secrets: str) -> Finding:
     except SecretError as error:
         return Finding("bad", "secrets", str(error))
     return Finding("ok", "secrets", f"{len(keys)} listed, new values use {next(iter(keys))!r}")
+
+
+def _contact(sender: str, contact: str) -> Finding:
+    address = contact or parseaddr(sender)[1]
+    if address.startswith("https:") or "." in address.rpartition("@")[2]:
+        return Finding("ok", "contact", address)
+    says = (
+        "set MESSO_CONTACT to an address of yours: push services may refuse notices of a sender "
+        "that they cannot reach"
+    )
+    return Finding("warn", "contact", says)
 
 
 def _disk(data: Path) -> Finding:

@@ -57,6 +57,8 @@ class ArchiveReplacedError(Exception):
 
 # `letters(conn, fiscal_code, after, limit)`: with an id above `after`, oldest first.
 Letters = Callable[[Connection, str, str, int], Awaitable[Sequence[Letter]]]
+# `others(conn, fiscal_code)`: what higher rooms keep about a citizen, by file name.
+Others = Callable[[Connection, str], Awaitable[Mapping[str, Any]]]
 Stage = Callable[[Connection], Awaitable[Any]]
 
 
@@ -81,9 +83,12 @@ class _List:
 class Making:
     """One archive being made. Call `step` in a transaction each until it says that it is done."""
 
-    def __init__(self, job: Job, letters: Letters, secrets: Secrets, keep: timedelta) -> None:
+    def __init__(
+        self, job: Job, letters: Letters, others: Others, secrets: Secrets, keep: timedelta
+    ) -> None:
         self.job = job
         self.letters = letters
+        self.others = others
         self.secrets = secrets
         self.expires_at = clock.now() + keep
         self._files = ExitStack()
@@ -139,6 +144,8 @@ class Making:
             "sessions.json": _json(sessions),
             "devices.json": _json(_dicts(devices)),
         }
+        for name, content in (await self.others(conn, code)).items():
+            self._small[name] = _json(content)
         self._page.write(
             archive_page.top(
                 made_at=clock.now(),

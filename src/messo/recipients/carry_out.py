@@ -14,7 +14,7 @@ from messo.base.crypto import Secrets
 from messo.base.db import Connection
 from messo.base.work import delay_after
 from messo.recipients import data_requests
-from messo.recipients.archive import Letters, Making
+from messo.recipients.archive import Letters, Making, Others
 from messo.recipients.data_requests import Job
 from messo.recipients.erase import LEASE, Eraser, erase, sweep
 
@@ -27,13 +27,20 @@ _SECONDS = 5  # then other periodic steps have their turn
 class CarryOut:
     """The periodic step `recipients.data_requests` of one worker.
 
-    `letters` gives the messages for an archive, `erasers` forget what higher rooms keep.
+    `letters` gives the messages for an archive, `others` what else higher rooms keep, and `erasers`
+    forget it.
     """
 
     def __init__(
-        self, letters: Letters, erasers: Sequence[Eraser], secrets: Secrets, keep: timedelta
+        self,
+        letters: Letters,
+        others: Others,
+        erasers: Sequence[Eraser],
+        secrets: Secrets,
+        keep: timedelta,
     ) -> None:
         self.letters = letters
+        self.others = others
         self.erasers = erasers
         self.secrets = secrets
         self.keep = keep
@@ -82,7 +89,7 @@ class CarryOut:
         if not await data_requests.hold(conn, job, LEASE):
             return True
         if self.making is None:
-            self.making = Making(job, self.letters, self.secrets, self.keep)
+            self.making = Making(job, self.letters, self.others, self.secrets, self.keep)
         if not await self.making.step(conn):
             return False
         await data_requests.close(conn, job)

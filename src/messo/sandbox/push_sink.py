@@ -36,13 +36,13 @@ _TEXTS = {
         "title": "Le notifiche dei dispositivi di prova",
         "lead": "Ogni notifica è arrivata cifrata, e qui è aperta con la chiave del dispositivo.",
         "none": "Ancora nessuna: manda un messaggio a Giulia Ferretti o ad Ana Kovač.",
-        "lives": "vale ancora {seconds} secondi",
+        "lives": "vale ancora {hours} ore",
     },
     "en": {
         "title": "Notices on the test devices",
         "lead": "Each came encrypted, and is opened here with the key of its device.",
         "none": "None yet: send a message to Giulia Ferretti or to Ana Kovač.",
-        "lives": "worth telling for {seconds} seconds more",
+        "lives": "worth telling for {hours} hours more",
     },
 }
 _HEADERS = {

@@ -43,8 +43,13 @@
     const { endpoint, keys } = subscription.toJSON();
     // For the service worker, should the browser drop this subscription.
     const store = await caches.open("messo-push");
-    await store.put("/push/subscription", new Response(JSON.stringify({ endpoint, key: panel.dataset.key })));
-    await post("/preferences/devices", { endpoint, p256dh: keys.p256dh, auth: keys.auth });
+    const left = { endpoint, auth: keys.auth, key: panel.dataset.key };
+    await store.put("/push/subscription", new Response(JSON.stringify(left)));
+    const answer = await post("/preferences/devices", { endpoint, p256dh: keys.p256dh, auth: keys.auth });
+    if (answer.type !== "opaqueredirect") { // refused: nothing was saved
+      await subscription.unsubscribe();
+      return show("failed");
+    }
     window.location.assign("/preferences?done=saved-1#devices-title");
   };
 

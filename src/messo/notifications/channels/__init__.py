@@ -1,5 +1,7 @@
 """The registry of channels: the one place that lists them."""
 
+from email.utils import parseaddr
+
 from messo.base.crypto import Secrets
 from messo.base.mailer import Mailer
 from messo.base.outbound import Outbound
@@ -48,7 +50,7 @@ def make_channels(
 ) -> list[Channel]:
     """Every channel of this installation."""
     return [
-        WebPush(outbound, secrets, contact=settings.contact),
+        WebPush(outbound, secrets, contact=settings.contact or parseaddr(settings.mail_from)[1]),
         Email(
             mailer,
             secrets,

@@ -15,13 +15,15 @@ Language = Literal["it", "en"]
 class Choice:
     """One address that is to be told of one message.
 
-    `address` stands for the address and is none: a keyed hash, or a device's id.
+    `address` stands for the address and is none: a keyed hash, or a device's id. `host`: through
+    whom, where there are several that may fail each by itself; it tells nothing of the citizen.
     """
 
     message_id: str
     address: str
     wording: Wording
     language: Language
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,9 @@ class Channel(Protocol):
         Only addresses that are open now and not suppressed.
         """
 
+    def room(self, host: str, /) -> tuple[int, float]:
+        """How many more can be sent through this host now, and the seconds others better wait."""
+
     async def targets(
         self, conn: Connection, bucket: int, deliveries: Sequence[Delivery]
     ) -> Mapping[str, Any]:
@@ -104,5 +109,5 @@ class Channel(Protocol):
     ) -> None:
         """These addresses are no more; the texts say why. In one statement."""
 
-    async def erase(self, conn: Connection, fiscal_code: str) -> None:
-        """Forget a citizen's addresses."""
+    async def erase(self, conn: Connection, fiscal_code: str, before: datetime) -> None:
+        """Forget a citizen's addresses from before that moment."""

@@ -1,7 +1,7 @@
 """Bounces come in: handed over by a mail server, or read from a Maildir.
 
 A bounce counts by the signed return path that it was sent to; what else it says of whom it is
-about is not believed.
+about is not believed. Without such a path nothing else of it is read, for anybody may send one.
 """
 
 import asyncio
@@ -14,13 +14,15 @@ from pathlib import Path
 from prometheus_client import Counter
 
 from messo.base import clock, log, metrics
+from messo.base.addresses import Network
 from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
 from messo.base.http import Answer, ClientGoneError, Parameter, Problem, Request, Route
 from messo.base.ids import lowest_id
+from messo.base.limits import RateLimit
 from messo.base.wire import ProblemDocument
 from messo.notifications.channels.email import return_path
-from messo.notifications.channels.email.bounces import LONGEST, read_report, verdict
+from messo.notifications.channels.email.bounces import LONGEST, read_report, sent_to, verdict
 from messo.notifications.channels.email.suppression import queries
 
 logger = log.get(__name__)
@@ -54,13 +56,14 @@ def read_bounce(
 
     `recipient`: whom the mail server took it for, where it says so.
     """
+    if recipient is None:
+        delivery_id = return_path.find(secrets, template, sent_to(raw))
+    else:
+        delivery_id = return_path.read(secrets, template, recipient)
+    if delivery_id is None or delivery_id < lowest_id(now - _OLDEST):
+        return None
     report = read_report(raw)
     if report is None:
-        return None
-    candidates = report.addresses if recipient is None else (recipient,)
-    found = (return_path.read(secrets, template, address) for address in candidates)
-    delivery_id = next(filter(None, found), None)
-    if delivery_id is None or delivery_id < lowest_id(now - _OLDEST):
         return None
     return Bounce(delivery_id, report.action, verdict(report) == "gone", report.status)
 
@@ -128,15 +131,20 @@ async def record(conn: Connection, bounces: Sequence[Bounce], now: datetime) -> 
 
 @dataclass(frozen=True)
 class BounceRoutes:
-    """The route that mail servers hand bounces to. `template` "": none can be ours."""
+    """The route that mail servers hand bounces to. `template` "": none can be ours.
+
+    `limit` counts by client address, which `trusted` proxies may tell; all unknown ones are one.
+    """
 
     pool: Pool
     secrets: Secrets
     template: str
+    limit: RateLimit
+    trusted: Sequence[Network]
 
     async def take(self, request: Request) -> Answer:
-        raw = await _mail(request)
-        now = clock.now()
+        self._charge(request)
+        raw, now = await _mail(request), clock.now()
         given = request.query.get("recipient")
         # A plus sign that nobody encoded arrives as a blank, and no address of ours has one.
         recipient = None if given is None else given.replace(" ", "+")
@@ -149,6 +157,15 @@ class BounceRoutes:
             raise _not_ours()
         read_mails.labels("taken").inc()
         return Answer(202, b"", ())
+
+    def _charge(self, request: Request) -> None:
+        if seconds := self.limit.charge(request, request.client_address(self.trusted) or ""):
+            raise Problem(
+                429,
+                "Too many requests",
+                f"Try again in {seconds} seconds.",
+                headers=[(b"retry-after", b"%d" % seconds)],
+            )
 
     def routes(self) -> list[Route]:
         """As served and as documented."""
@@ -169,6 +186,7 @@ class BounceRoutes:
                     413: (problem, "Larger than 1 MiB."),
                     415: (problem, "Not sent as message/rfc822 or text/plain."),
                     422: (problem, "No report about a mail of ours: do not send it again."),
+                    429: (problem, "Too fast: wait as long as Retry-After says."),
                     503: (problem, "Try again after Retry-After."),
                 },
                 (

@@ -1,42 +1,48 @@
 """Reports that a mail came to nothing: delivery status notifications (RFC 3464, 6522).
 
-Anybody may send one, so it is read in time that grows with its length only: the report is taken
-apart here, and the library that reads whole mails, whose time grows with what is nested in what,
-sees single header blocks.
+Anybody may send one, so it is read in time that grows with its length only and has a bound: the
+report is taken apart here, of each header block the few fields that count are picked out, and the
+library that reads whole mails sees single values.
 """
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
-from email.parser import BytesHeaderParser
-from email.policy import compat32
 from typing import Literal
 
 from messo.base.mailer import NO_SUCH_ADDRESS
 
 LONGEST = 1024 * 1024  # bytes of a report; servers send back headers, not whole mails
-_LONGEST_HEADERS = 64 * 1024
+_LONGEST_HEADERS = 16 * 1024
+_LONGEST_STATUS = 64 * 1024  # bytes about all the addresses of a report
 _LONGEST_VALUE = 1000
-_PARTS = 20
+_LONGEST_BOUNDARY = 70  # RFC 2046, section 5.1.1
+_PARTS = 10  # a report has three
 _GROUPS = 20
-_ADDRESSES = 20
 
-_PARSER = BytesHeaderParser(policy=compat32)
-_BLANK = re.compile(rb"\r?\n[ \t]*\r?\n")
-_ADDRESS = re.compile(r"[^\s<>\"(),:;@\[\]\\]{1,64}@[A-Za-z0-9.-]{1,255}")
-_STATUS = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})(?![\d.])")  # RFC 3463, section 2
+_BLANK = re.compile(rb"\n[ \t]*\r?\n")
+_STATUS = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})(?![\d.])", re.ASCII)  # RFC 3463, section 2
 # Where servers write whom they hand a mail to. From and Subject are the sender's words.
 _SENT_TO = ("To", "Delivered-To", "X-Original-To", "Original-Recipient", "Envelope-To")
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Whom it was sent to, what was done ("failed", "delayed", …) and why ("5.1.1", or "")."""
+    """What was done ("failed", "delayed", …) and why ("5.1.1", or "")."""
 
-    addresses: tuple[str, ...]
     action: str
     status: str
+
+
+def sent_to(raw: bytes) -> str:
+    """What the first headers of a mail say of whom it was handed to, a line for each field.
+
+    At most the first 16 KiB are looked at. Never raises.
+    """
+    headers, _ = _split(raw)
+    return "\n".join(value for name in _SENT_TO for value in _fields(headers, name))
 
 
 def read_report(raw: bytes) -> Report | None:
@@ -61,63 +67,77 @@ def verdict(report: Report) -> Literal["gone", "none"]:
 
 def _read(raw: bytes) -> Report | None:
     headers, body = _split(raw)
-    # Parameters are told apart in time that grows with the square of their length.
-    if len(str(headers.get("Content-Type", ""))) > _LONGEST_VALUE:
+    about = _content_type(headers)
+    if about.get_content_type() != "multipart/report":
         return None
-    if headers.get_content_type() != "multipart/report":
-        return None
-    kind = headers.get_param("report-type")
-    boundary = headers.get_param("boundary")
+    kind = about.get_param("report-type")
+    boundary = about.get_param("boundary")
     if not isinstance(kind, str) or kind.lower() != "delivery-status":
         return None
-    if not isinstance(boundary, str) or not boundary.strip():
+    if not isinstance(boundary, str) or not 0 < len(boundary.rstrip()) <= _LONGEST_BOUNDARY:
         return None
     for part in _parts(body, boundary.rstrip()):
-        about, content = _split(part)
-        if about.get_content_type() in {
+        headers, content = _split(part)
+        if _content_type(headers).get_content_type() in {
             "message/delivery-status",
             "message/global-delivery-status",
         }:
-            addresses = tuple(dict.fromkeys(_sent_to(headers)))[:_ADDRESSES]
-            reports = [Report(addresses, *ending) for ending in _endings(content)]
+            reports = [Report(*ending) for ending in _endings(content[:_LONGEST_STATUS])]
             kept = [report for report in reports if verdict(report) != "gone"]
             return next(iter(kept or reports), None)
     return None
 
 
-def _split(raw: bytes) -> tuple["Message[str, str]", bytes]:
-    """A header block and what follows the blank line after it."""
+def _split(raw: bytes) -> tuple[bytes, bytes]:
+    """A header block, of which the first 16 KiB, and what follows the blank line after it."""
     if raw.startswith((b"\n", b"\r\n")):
-        return _PARSER.parsebytes(b""), raw
+        return b"", raw
     blank = _BLANK.search(raw, 0, _LONGEST_HEADERS)
     if blank is None:
-        return _PARSER.parsebytes(raw[:_LONGEST_HEADERS]), b""
-    return _PARSER.parsebytes(raw[: blank.start()]), raw[blank.end() :]
+        return raw[:_LONGEST_HEADERS], b""
+    return raw[: blank.start()], raw[blank.end() :]
 
 
 def _parts(body: bytes, boundary: str) -> Iterator[bytes]:
     """The parts of this multipart and not those of one inside it (RFC 2046, section 5.1.1)."""
-    line = rb"(?:\A|\r?\n)--" + re.escape(boundary.encode("latin-1", "replace"))
-    for number, part in enumerate(re.split(line, body, maxsplit=_PARTS)):
-        if number == 0:
-            continue  # the preamble
-        if part.startswith(b"--"):
+    line = b"\n--" + boundary.encode("latin-1", "replace")
+    body = b"\n" + body
+    at = body.find(line)
+    for _ in range(_PARTS):
+        if at < 0 or body.startswith(b"--", at + len(line)):
             return
+        end = body.find(line, at + len(line))
+        part = body[at + len(line) : end if end >= 0 else len(body)]
         _, _, content = part.partition(b"\n")  # what may stand behind a boundary is white space
         yield content
+        at = end
 
 
-def _sent_to(headers: "Message[str, str]") -> Iterator[str]:
-    for name in _SENT_TO:
-        for value in headers.get_all(name, [])[:_ADDRESSES]:
-            yield from _ADDRESS.findall(str(value)[:_LONGEST_VALUE])
+def _content_type(headers: bytes) -> "Message[str, str]":
+    about: Message[str, str] = Message()
+    # Parameters are told apart in time that grows with the square of their length.
+    about["Content-Type"] = next(_fields(headers, "Content-Type"), "")[:_LONGEST_VALUE]
+    return about
+
+
+def _fields(headers: bytes, name: str) -> Iterator[str]:
+    """The values of a field, unfolded (RFC 5322, section 2.2.3)."""
+    for found in _field(name).finditer(headers):
+        yield found[1].decode("latin-1").replace("\r", "").replace("\n", "").strip()
+
+
+@functools.cache
+def _field(name: str) -> "re.Pattern[bytes]":
+    return re.compile(
+        rb"^" + name.encode() + rb"[ \t]*:(.*(?:\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE
+    )
 
 
 def _endings(content: bytes) -> Iterator[tuple[str, str]]:
     """Action and status of each address: a block of fields each, after one about the mail."""
     for block in _BLANK.split(content, maxsplit=_GROUPS)[:_GROUPS]:
-        fields = _PARSER.parsebytes(block.strip(b"\r\n")[:_LONGEST_HEADERS])
-        action = str(fields.get("Action", ""))[:_LONGEST_VALUE].split("(")[0].strip().lower()
+        headers = block[:_LONGEST_HEADERS]
+        action = next(_fields(headers, "Action"), "")[:_LONGEST_VALUE].split("(")[0].strip().lower()
         if action:
-            status = _STATUS.match(str(fields.get("Status", ""))[:_LONGEST_VALUE])
+            status = _STATUS.match(next(_fields(headers, "Status"), "")[:_LONGEST_VALUE])
             yield action, status.group(1) if status else ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from messo.base import clock
 from messo.base.crypto import Secrets
@@ -35,7 +36,7 @@ class Email:
     """
 
     name = "email"
-    at_once = 32
+    at_once = 256  # most of them wait for a connection to the relay
 
     def __init__(
         self,
@@ -68,6 +69,11 @@ class Email:
             )
             for row in await self._open(conn, bucket, ids, with_body=False)
         ]
+
+    def room(self, _host: str) -> tuple[int, float]:
+        # One relay for all; it rests when it does not answer.
+        wait_s = self._mailer.rests_s() if self._mailer else 60.0
+        return (0, wait_s) if wait_s else (self.at_once, 0.0)
 
     async def targets(
         self, conn: Connection, bucket: int, deliveries: Sequence[Delivery]
@@ -109,8 +115,8 @@ class Email:
             now=clock.now(),
         )
 
-    async def erase(self, conn: Connection, fiscal_code: str) -> None:
-        await suppression.erase(conn, fiscal_code)
+    async def erase(self, conn: Connection, fiscal_code: str, before: datetime) -> None:
+        await suppression.erase(conn, fiscal_code, before)
 
     def _return_to(self, delivery_id: str) -> str:
         if not self._return_path:

@@ -6,6 +6,7 @@ Mail programs make links of anything that looks like an address: all of that is 
 
 import re
 import unicodedata
+from itertools import islice
 
 import regex
 
@@ -21,18 +22,21 @@ _LINK: dict[Language, str] = {"it": "[collegamento]", "en": "[link]"}
 _FISCAL_CODE: dict[Language, str] = {"it": "[codice fiscale]", "en": "[fiscal code]"}
 
 _SCHEME = re.compile(r"[\w+.-]:/|(?:www\.|mailto:|tel:)\S", re.IGNORECASE)
-# How much of a body is looked at: nearly always the first is enough, and a body can be very long.
+# How much of a body is looked at, in characters: nearly always the first is enough. A piece ends
+# at the first end of a line, or of a word, within so many more.
 _PIECES = (200, 800)
-_REACH = 200  # a piece ends at the first end of a line, or of a word, within so many more
+_REACH = 200
 # Shown characters behind which nothing can change what a preview shows: a replaced word ends in it.
 _ENOUGH = LONGEST + 16
 
 # Whatever Markdown may give a meaning; without any of it a text is shown as it stands.
 _MARK = re.compile(r"[\\`*_\[\]<&]|^[ \t]*(?:[-+>#=~]|\d{1,9}[.)])", re.MULTILINE)
-_CODE = re.compile(r"^ {0,3}(?:\t| {4})", re.MULTILINE)
-_MOST_MARKS = 32  # with the lines: more in one piece are no letter's, and dear to parse
-# Bold words that stand alone: two stars that can only open, nothing else inside, two that close.
+# What makes parsing dear: a piece ends before it has more of it than a letter's beginning has.
+_DEAR = re.compile(_MARK.pattern + r"|\n", re.MULTILINE)
+_MOST_DEAR = 40
+# Bold words that stand alone: two stars that can only open, no other mark, two that close.
 _BOLD = re.compile(r"(?<!\S)\*\*(?!\s)([^\\`*_\[\]<&\n]+)(?<!\s)\*\*(?![^\s.,;:!?)])")
+_CODE = re.compile(r"^ {0,3}(?:\t| {4})", re.MULTILINE)  # in which stars are stars
 _OPEN = re.compile(r"[`*_\[<]")
 
 _BETWEEN_NAMES = re.compile(r"[^\w.@-]+")
@@ -55,19 +59,16 @@ def preview(markdown: str, language: Language) -> str:
     between words, and never inside what is drawn as one character.
     """
     body = split_front_matter(markdown)[1].lstrip("\n").rstrip()
-    text, is_whole = "", False
+    text, goes_on = "", False
     for size in _PIECES:
-        piece = _beginning(body, size)
-        words = _words(piece)
-        if words is None:
-            # Shown as written, unless a smaller piece was not too dense.
-            text = text or _harmless_line(without_tricks(piece), language)
-            break
-        text, is_whole = _harmless_line(words, language), len(piece) == len(body)
+        end, dear = _beginning(body, size)
+        words = _words(body[:end])
+        text, goes_on = _harmless_line(words, language), end < len(body)
         # A mark that is shown may be the beginning of what ends behind the piece.
-        if is_whole or (len(text) >= _ENOUGH and not _OPEN.search(words)):
+        is_enough = len(text) >= _ENOUGH and not _OPEN.search(words)
+        if is_enough or not goes_on or dear > _MOST_DEAR // 2:
             break
-    return _cut(text, goes_on=not is_whole)
+    return _cut(text, goes_on=goes_on)
 
 
 def without_fiscal_codes(text: str, language: Language) -> str:
@@ -75,26 +76,27 @@ def without_fiscal_codes(text: str, language: Language) -> str:
     return redact(text).replace("[fiscal code]", _FISCAL_CODE[language])
 
 
-def _beginning(body: str, size: int) -> str:
-    """At least `size` characters, if there are as many, up to the end of a line or a word."""
-    for mark in ("\n", " "):
-        end = body.find(mark, size, size + _REACH)
-        if end >= 0:
-            return body[:end]
-    return body[: size + _REACH]
+def _beginning(body: str, size: int) -> tuple[int, int]:
+    """Where a piece of about `size` characters ends, and how much in it is dear."""
+    end = min(len(body), size + _REACH)
+    if len(body) > size:
+        found = (body.find(mark, size, end) for mark in ("\n", " "))
+        end = next((at for at in found if at >= 0), end)
+    dear = list(islice(_DEAR.finditer(body, 0, end), _MOST_DEAR))
+    if len(dear) == _MOST_DEAR:
+        end = dear[-1].start()
+        space = max(body.rfind("\n", 0, end), body.rfind(" ", 0, end))
+        end = space if space >= 0 else end
+    return end, len(dear)
 
 
-def _words(piece: str) -> str | None:
-    """What `plain_text` makes of a piece; None for one with too many marks."""
+def _words(piece: str) -> str:
+    """What `plain_text` makes of a piece without front matter, in other spaces."""
     piece = without_tricks(piece)
     is_simple = "**" in piece and not _CODE.search(piece)
     simple = _BOLD.sub(r"\1", piece) if is_simple else piece
-    marks = len(_MARK.findall(simple))
-    if not marks:
-        return simple
-    if marks + piece.count("\n") > _MOST_MARKS:
-        return None
-    return plain_text("\n" + piece)  # whose front matter, if it had any, is gone already
+    # A line before it: what looks like front matter now is none.
+    return plain_text("\n" + piece) if _MARK.search(simple) else simple
 
 
 def _harmless_line(text: str, language: Language) -> str:
@@ -137,10 +139,10 @@ def _once(text: str, language: Language) -> str:
 
 
 def _cut(text: str, *, goes_on: bool) -> str:
-    """`goes_on`: there is more behind the text, which may be no longer than fits."""
-    if len(text) < LONGEST or (len(text) == LONGEST and not goes_on):
-        return text + "…" if text and goes_on else text
-    end = text.rfind(" ", _SHORTEST, LONGEST)
+    """`goes_on`: there is more behind the text, even if it is no longer than fits."""
+    if not text or (len(text) <= LONGEST and not goes_on):
+        return text
+    end = len(text) if len(text) < LONGEST else text.rfind(" ", _SHORTEST, LONGEST)
     if end < 0:
         # One character more than fits: what is drawn as one and does not fit ends behind it.
         for drawn in regex.finditer(r"\X", text[: LONGEST + 1]):

@@ -55,7 +55,8 @@ WHERE x.bucket = :bucket AND x.fiscal_code = :fiscal_code AND x.channel = 'email
 -- name: drop_suppressions
 -- The citizen says that they work again, or is being erased.
 DELETE FROM notifications.suppression AS x
-WHERE x.bucket = :bucket AND x.fiscal_code = :fiscal_code AND x.channel = 'email';
+WHERE x.bucket = :bucket AND x.fiscal_code = :fiscal_code AND x.channel = 'email'
+  AND x.at < :before;
 
 -- Bounces: mails that came back.
 

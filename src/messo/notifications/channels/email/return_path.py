@@ -4,15 +4,21 @@
 address has been sent that mail, or carried it.
 """
 
+import functools
 import hmac
+import itertools
 import re
 
 from messo.base.crypto import Secrets
 
 # A ULID and 64 bits of HMAC: too many to guess over a mail server, and short enough for
 # the 64 characters of a local part (RFC 5321, section 4.5.3.1.1).
-_TAG = re.compile(r"([0-7][0-9a-hjkmnp-tv-z]{25})-([0-9a-f]{16})\Z")
+_TAG = r"\+([0-7][0-9a-hjkmnp-tv-z]{25})-([0-9a-f]{16})@"
+# What would be part of the same address, so that it is another than ours.
+_NOT_AFTER = r"(?<![0-9a-z!#$%&'*+/=?^_`{|}~.-])"
+_NOT_BEFORE = r"(?![0-9a-z.-])"
 _LONGEST_LOCAL = 64
+_FOUND = 20  # in one text; servers write it once or twice
 
 
 def make(secrets: Secrets, template: str, delivery_id: str) -> str:
@@ -32,16 +38,35 @@ def read(secrets: Secrets, template: str, address: str) -> str | None:
 
     `template` "": no return path was ever signed.
     """
-    local, _, domain = template.lower().rpartition("@")
-    given, _, place = address.lower().rpartition("@")
-    if not local or place != domain or not given.startswith(local + "+"):
-        return None
-    tag = _TAG.match(given, len(local) + 1)
-    if tag is None:
-        return None
-    delivery_id = tag.group(1).upper()
-    genuine = hmac.compare_digest(tag.group(2), _signature(secrets, delivery_id))
-    return delivery_id if genuine else None
+    found = _pattern(template).fullmatch(address)
+    return _genuine(secrets, found) if found else None
+
+
+def find(secrets: Secrets, template: str, text: str) -> str | None:
+    """The delivery of the first genuine return path among the addresses of a text, or None.
+
+    In time that grows with the length of the text only; after twenty forged ones nobody looks on.
+    """
+    for found in itertools.islice(_pattern(template).finditer(text), _FOUND):
+        if delivery_id := _genuine(secrets, found):
+            return delivery_id
+    return None
+
+
+@functools.cache
+def _pattern(template: str) -> "re.Pattern[str]":
+    """A return path of this template, its id and its signature. Of no template, nothing."""
+    local, _, domain = template.rpartition("@")
+    if not local or not domain:
+        return re.compile(r"(?!)")
+    path = re.escape(local) + _TAG + re.escape(domain)
+    return re.compile(_NOT_AFTER + path + _NOT_BEFORE, re.IGNORECASE | re.ASCII)
+
+
+def _genuine(secrets: Secrets, found: "re.Match[str]") -> str | None:
+    delivery_id = found[1].upper()
+    signature = _signature(secrets, delivery_id)
+    return delivery_id if hmac.compare_digest(found[2].lower(), signature) else None
 
 
 def _signature(secrets: Secrets, delivery_id: str) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from messo.base import clock
 from messo.base.crypto import Secrets
 from messo.base.db import Connection
 from messo.base.sql import Queries
@@ -39,11 +40,14 @@ async def suppressed(conn: Connection, secrets: Secrets, profile: Profile) -> Su
 
 async def unsuppress(conn: Connection, fiscal_code: str) -> bool:
     """Try a citizen's addresses again; whether one had been switched off."""
-    return await erase(conn, fiscal_code) > 0
+    return await erase(conn, fiscal_code, clock.now()) > 0
 
 
-async def erase(conn: Connection, fiscal_code: str) -> int:
+async def erase(conn: Connection, fiscal_code: str, before: datetime) -> int:
     """Forget a citizen's addresses; how many had been switched off."""
     return await conn.run(
-        queries.drop_suppressions, bucket=conn.bucket(fiscal_code), fiscal_code=fiscal_code
+        queries.drop_suppressions,
+        bucket=conn.bucket(fiscal_code),
+        fiscal_code=fiscal_code,
+        before=before,
     )

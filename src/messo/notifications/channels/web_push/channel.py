@@ -9,18 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 import http_ece
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from messo.base import clock
-from messo.base.crypto import Secrets
+from messo.base.crypto import SecretError, Secrets
 from messo.base.db import Connection
 from messo.base.outbound import (
     BusyError,
-    ForbiddenAddressError,
     Limits,
     Outbound,
     OutboundError,
@@ -37,8 +35,8 @@ from messo.notifications.channels.channel import (
     Sent,
     Wording,
 )
-from messo.notifications.channels.web_push.devices import Subscription, decoded
-from messo.notifications.channels.web_push.keys import Signer, queries, read_or_make
+from messo.notifications.channels.web_push.devices import Subscription, decoded, origin_of
+from messo.notifications.channels.web_push.keys import Signer, queries, read_key, read_or_make
 from messo.notifications.channels.web_push.text import notice
 from messo.recipients import language_of
 
@@ -49,10 +47,14 @@ _subscription = msgspec.json.Decoder(Subscription)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A browser, as it is just before sending."""
+    """A browser, as it is just before sending.
 
-    subscription: Subscription
+    It is opened only then, so that one that cannot be opened keeps no other waiting.
+    """
+
+    sealed: str
     wording: Wording
+    signer: Signer
 
 
 class WebPush:
@@ -75,51 +77,65 @@ class WebPush:
                 row["address"],
                 "FULL" if row["is_full"] else "ANONYMOUS",
                 language_of(row["preferred_languages"]) or "it",
+                row["origin"],
             )
             for row in rows
         ]
 
+    def room(self, host: str) -> tuple[int, float]:
+        return self._outbound.room(host)
+
     async def targets(
         self, conn: Connection, bucket: int, deliveries: Sequence[Delivery]
     ) -> Mapping[str, Target]:
-        if self._signer is None:
-            self._signer = Signer(await read_or_make(conn, self._secrets), self._contact)
+        signer = await self._signs(conn)
         rows = await conn.rows(
             queries.open_devices, bucket=bucket, ids=[delivery.id for delivery in deliveries]
         )
         chosen = {delivery.id: delivery.wording for delivery in deliveries}
         return {
             row["id"]: Target(
-                _subscription.decode(self._secrets.decrypt(row["sealed"])),
+                row["sealed"],
                 # The stricter of what held then and what holds now.
                 "FULL" if row["is_full"] and chosen[row["id"]] == "FULL" else "ANONYMOUS",
+                signer,
             )
             for row in rows
         }
 
     async def send(self, delivery: Delivery, target: Target) -> Outcome:
-        assert self._signer is not None  # noqa: S101  targets come from above
-        url = target.subscription.endpoint
+        try:
+            subscription = _subscription.decode(self._secrets.decrypt(target.sealed))
+        except (SecretError, ValueError):  # a secret that is listed no more, or a damaged row
+            return Failed("cannot be opened")
+        url = subscription.endpoint
         headers = {
-            "Authorization": self._signer.authorization("://".join(urlsplit(url)[:2])),
+            "Authorization": target.signer.authorization(origin_of(url)),
             "Content-Encoding": "aes128gcm",
             "Content-Type": "application/octet-stream",
             "TTL": str(max(0, int((delivery.expires_at - clock.now()).total_seconds()))),
             "Urgency": "normal",
             "Topic": topic(delivery.message_id),
         }
-        body = encrypt(notice(delivery, target.wording), target.subscription)
+        body = encrypt(notice(delivery, target.wording), subscription)
         try:
             reply = await self._outbound.send(
                 "POST", url, headers=headers, body=body, limits=_LIMITS
             )
         except BusyError as busy:
             return Again("busy", busy.after_s, tried=False)
-        except ForbiddenAddressError:
-            return Gone("forbidden address")
         except OutboundError as error:
             return Again(error.reason)
         return outcome(reply, clock.now())
+
+    async def _signs(self, conn: Connection) -> Signer:
+        if self._signer is None:
+            key = await read_key(conn, self._secrets)
+            if key is None:
+                # Made in a transaction that may yet fail, so that it is not kept.
+                return Signer(await read_or_make(conn, self._secrets), self._contact)
+            self._signer = Signer(key, self._contact)
+        return self._signer
 
     async def switch_off(
         self, conn: Connection, bucket: int, gone: Sequence[tuple[Delivery, str]]
@@ -128,9 +144,12 @@ class WebPush:
             queries.drop_devices, bucket=bucket, ids=[delivery.address for delivery, _ in gone]
         )
 
-    async def erase(self, conn: Connection, fiscal_code: str) -> None:
+    async def erase(self, conn: Connection, fiscal_code: str, before: datetime) -> None:
         await conn.run(
-            queries.erase_devices, bucket=conn.bucket(fiscal_code), fiscal_code=fiscal_code
+            queries.erase_devices,
+            bucket=conn.bucket(fiscal_code),
+            fiscal_code=fiscal_code,
+            before=before,
         )
 
 

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,9 +13,11 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 
 from messo.base import clock
-from messo.base.crypto import Secrets
+from messo.base.addresses import parse
+from messo.base.crypto import SecretError, Secrets
 from messo.base.db import Connection
 from messo.base.http import Problem
+from messo.base.outbound_errors import ForbiddenAddressError
 from messo.notifications.channels.web_push.keys import public_key, queries
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "forget_device",
     "list_devices",
     "log_out_device",
+    "log_out_everywhere",
     "meet_device",
     "public_key",
     "put_device",
@@ -45,14 +49,13 @@ class Subscription(msgspec.Struct, frozen=True):
 
     def check(self) -> None:
         """`Problem` 400 that names the field, unless it can be sent to."""
-        try:
-            parts = urlsplit(self.endpoint)
-            usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        except ValueError:
-            usable = False
-        # Whether it may be called is for the guarded client: names resolve differently each time.
-        if not usable or len(self.endpoint) > _LONGEST or not self.endpoint.isascii():
+        # Whether its name leads to a public address is asked at each try: names change.
+        if len(self.endpoint) > _LONGEST:
             raise _wrong("endpoint")
+        try:
+            parse(self.endpoint)
+        except ForbiddenAddressError:
+            raise _wrong("endpoint") from None
         try:
             EllipticCurvePublicKey.from_encoded_point(SECP256R1(), decoded(self.p256dh))
         except ValueError:
@@ -63,6 +66,9 @@ class Subscription(msgspec.Struct, frozen=True):
             raise _wrong("auth") from None
         if len(secret) != _AUTH_BYTES:
             raise _wrong("auth")
+
+
+_subscription = msgspec.json.Decoder(Subscription)
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,11 @@ class Device:
 def device_id(endpoint: str) -> str:
     """Stands for an endpoint, which is a secret: whoever knows it can send."""
     return hashlib.sha256(endpoint.encode()).hexdigest()[:32]
+
+
+def origin_of(endpoint: str) -> str:
+    """The push service of an endpoint: `https://push.example.org`."""
+    return "://".join(urlsplit(endpoint)[:2])
 
 
 async def put_device(
@@ -101,6 +112,7 @@ async def put_device(
         id=one,
         fiscal_code=fiscal_code,
         sealed=secrets.encrypt(msgspec.json.encode(subscription).decode()),
+        origin=origin_of(subscription.endpoint),
         label=label,
         session_id=session_id,
         now=clock.now(),
@@ -127,19 +139,27 @@ async def meet_device(conn: Connection, fiscal_code: str, endpoint: str, session
 
 
 async def renew_device(
-    conn: Connection, secrets: Secrets, old_endpoint: str, new: Subscription
+    conn: Connection, secrets: Secrets, old_endpoint: str, old_auth: str, new: Subscription
 ) -> bool:
     """The browser replaced its subscription by itself; False if we do not know the old one.
 
-    Nobody is logged in then: knowing the old endpoint, a secret of browser and us, is the proof.
+    Nobody is logged in then. The proof is the old one's `auth` secret: the push service, which
+    knows every endpoint, does not know it, and must not be able to name keys of its own.
     """
     new.check()
     old = device_id(old_endpoint)
     row = await conn.row(queries.find_device, buckets=list(range(conn.buckets)), id=old)
     if row is None:
         return False
+    try:
+        kept = _subscription.decode(secrets.decrypt(row["sealed"]))
+    except (SecretError, ValueError):
+        return False
+    if not hmac.compare_digest(kept.auth.encode(), old_auth.encode("utf-8", "replace")):
+        return False
     fiscal_code = row["fiscal_code"]
-    await forget_device(conn, fiscal_code, old)
+    if not await forget_device(conn, fiscal_code, old):
+        return False  # renewed, turned off or taken over in this very moment
     await put_device(
         conn, secrets, fiscal_code, new, label=row["label"], session_id=row["session_id"]
     )
@@ -155,6 +175,13 @@ async def log_out_device(conn: Connection, fiscal_code: str, session_id: str) ->
         bucket=conn.bucket(fiscal_code),
         fiscal_code=fiscal_code,
         session_id=session_id,
+    )
+
+
+async def log_out_everywhere(conn: Connection, fiscal_code: str) -> None:
+    """The citizen ended every login: no browser of theirs is shown content from now on."""
+    await conn.run(
+        queries.log_out_everywhere, bucket=conn.bucket(fiscal_code), fiscal_code=fiscal_code
     )
 
 

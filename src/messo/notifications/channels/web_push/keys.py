@@ -18,18 +18,21 @@ _RENEW_S = 3600  # before its end
 _MOST = 1000  # origins remembered
 
 
-async def read_or_make(conn: Connection, secrets: Secrets) -> ECKey:
-    """The installation's key. Subscriptions are bound to it, so it is never replaced."""
+async def read_key(conn: Connection, secrets: Secrets) -> ECKey | None:
+    """The installation's key, if it was ever needed. Subscriptions are bound to it for good."""
     sealed = await conn.value(queries.read_key)
-    if sealed is None:
-        made = ECKey.generate_key("P-256")
-        await conn.run(
-            queries.put_key,
-            sealed=secrets.encrypt(made.as_pem(private=True).decode()),
-            now=clock.now(),
-        )
-        sealed = await conn.value(queries.read_key)
-    return ECKey.import_key(secrets.decrypt(sealed))
+    return None if sealed is None else ECKey.import_key(secrets.decrypt(sealed))
+
+
+async def read_or_make(conn: Connection, secrets: Secrets) -> ECKey:
+    """The same, made now if it was not. Of two who make it at once the first one's holds."""
+    found = await read_key(conn, secrets)
+    if found is None:
+        made = ECKey.generate_key("P-256").as_pem(private=True).decode()
+        await conn.run(queries.put_key, sealed=secrets.encrypt(made), now=clock.now())
+        found = await read_key(conn, secrets)
+    assert found is not None  # noqa: S101  just stored, by us or by somebody else
+    return found
 
 
 async def public_key(conn: Connection, secrets: Secrets) -> str:

@@ -3,7 +3,7 @@
 -- asked for in full, is told without its content; so it is where the citizen has logged out.
 -- reads: messages.message, recipients.profile, recipients.preference
 SELECT
-    m.id AS message_id, w.id AS address, p.preferred_languages,
+    m.id AS message_id, w.id AS address, w.origin, p.preferred_languages,
     p.push_notifications_content_type IS NOT DISTINCT FROM 'FULL'
     AND NOT m.require_secure_channels AND NOT w.is_logged_out AS is_full
 FROM messages.message AS m
@@ -20,35 +20,42 @@ WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[]) AND m.status = 'PROCESSED'
   );
 
 -- name: open_devices
--- The same question again, just before sending: a device that is missing here is not told.
+-- The same question again, just before sending: a device that is missing here is not told. Messages
+-- by an array, as in `read_deliveries`.
 -- reads: messages.message, recipients.profile, recipients.preference
+WITH mine AS MATERIALIZED (
+    SELECT d.id, d.message_id, d.address FROM notifications.delivery AS d
+    WHERE d.bucket = :bucket AND d.id = ANY(:ids::text[])
+)
 SELECT
-    d.id, w.sealed,
+    mine.id, w.sealed,
     p.push_notifications_content_type IS NOT DISTINCT FROM 'FULL'
     AND NOT m.require_secure_channels AND NOT w.is_logged_out AS is_full
-FROM notifications.delivery AS d
-INNER JOIN messages.message AS m ON m.bucket = :bucket AND m.id = d.message_id
+FROM mine
+INNER JOIN messages.message AS m
+    ON m.bucket = :bucket AND m.id = mine.message_id
+    AND m.id = ANY(ARRAY(SELECT o.message_id FROM mine AS o))
 INNER JOIN recipients.profile AS p ON p.bucket = :bucket AND p.fiscal_code = m.fiscal_code
 INNER JOIN notifications.web_push_device AS w
-    ON w.bucket = :bucket AND w.id = d.address AND w.fiscal_code = m.fiscal_code
+    ON w.bucket = :bucket AND w.id = mine.address AND w.fiscal_code = m.fiscal_code
 LEFT JOIN recipients.preference AS f
     ON f.bucket = :bucket AND f.fiscal_code = m.fiscal_code AND f.service_id = m.service_id
     AND f.settings_version = p.settings_version
-WHERE d.bucket = :bucket AND d.id = ANY(:ids::text[])
-  AND messages.by_push(
-      p.is_webhook_enabled,
-      messages.channel_open(p.mode, p.blocked -> m.service_id ? 'WEBHOOK', f.is_webhook_enabled)
-  );
+WHERE messages.by_push(
+    p.is_webhook_enabled,
+    messages.channel_open(p.mode, p.blocked -> m.service_id ? 'WEBHOOK', f.is_webhook_enabled)
+);
 
 -- name: put_device
 -- A browser is one citizen's at a time: see `take_from_others`.
 INSERT INTO notifications.web_push_device AS old (
-    bucket, id, fiscal_code, sealed, label, session_id, is_logged_out, created_at
+    bucket, id, fiscal_code, sealed, origin, label, session_id, is_logged_out, created_at
 )
-VALUES (:bucket, :id, :fiscal_code, :sealed, :label, :session_id, false, :now)
+VALUES (:bucket, :id, :fiscal_code, :sealed, :origin, :label, :session_id, false, :now)
 ON CONFLICT (bucket, id) DO UPDATE SET
-    fiscal_code = excluded.fiscal_code, sealed = excluded.sealed, label = excluded.label,
-    session_id = excluded.session_id, is_logged_out = false;
+    fiscal_code = excluded.fiscal_code, sealed = excluded.sealed, origin = excluded.origin,
+    label = excluded.label, session_id = excluded.session_id, is_logged_out = false,
+    created_at = excluded.created_at;
 
 -- name: take_from_others
 -- Somebody else uses this browser now, and must not be shown another's messages. Over all buckets.
@@ -72,8 +79,8 @@ WHERE w.bucket = :bucket AND w.fiscal_code = :fiscal_code
 ORDER BY w.created_at DESC, w.id;
 
 -- name: find_device
--- By who knows its endpoint, wherever its citizen lives.
-SELECT w.bucket, w.fiscal_code, w.label, w.session_id, w.is_logged_out
+-- Wherever its citizen lives.
+SELECT w.fiscal_code, w.sealed, w.label, w.session_id, w.is_logged_out
 FROM notifications.web_push_device AS w
 WHERE w.bucket = ANY(:buckets::smallint[]) AND w.id = :id;
 
@@ -87,6 +94,11 @@ WHERE w.bucket = :bucket AND w.id = :id AND w.fiscal_code = :fiscal_code;
 UPDATE notifications.web_push_device AS w SET is_logged_out = true
 WHERE w.bucket = :bucket AND w.fiscal_code = :fiscal_code AND w.session_id = :session_id;
 
+-- name: log_out_everywhere
+-- Every session of the citizen was ended.
+UPDATE notifications.web_push_device AS w SET is_logged_out = true
+WHERE w.bucket = :bucket AND w.fiscal_code = :fiscal_code;
+
 -- name: forget_device
 -- Only one's own.
 DELETE FROM notifications.web_push_device AS w
@@ -98,9 +110,9 @@ DELETE FROM notifications.web_push_device AS w
 WHERE w.bucket = :bucket AND w.id = ANY(:ids::text[]);
 
 -- name: erase_devices
--- Part of erasing a citizen.
+-- Part of erasing a citizen. Who has enrolled again meanwhile keeps what is theirs since then.
 DELETE FROM notifications.web_push_device AS w
-WHERE w.bucket = :bucket AND w.fiscal_code = :fiscal_code;
+WHERE w.bucket = :bucket AND w.fiscal_code = :fiscal_code AND w.created_at < :before;
 
 -- name: put_key
 -- Whoever is first makes it; all others use that one.

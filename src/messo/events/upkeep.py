@@ -1,0 +1,19 @@
+"""What this room forgets by itself: what webhooks have not taken, once it is old."""
+
+from messo.base import clock
+from messo.base.db import Connection
+from messo.events.feed import KEPT
+from messo.events.log import queries
+
+_AT_ONCE = 10_000
+
+
+async def forget_old(conn: Connection) -> bool:
+    """The periodic step: delete a bounded number of old dead letters; True if more may be left."""
+    before, more = clock.now() - KEPT, False
+    for bucket in range(conn.buckets):
+        gone = await conn.run(
+            queries.forget_retries_before, bucket=bucket, before=before, limit=_AT_ONCE
+        )
+        more = more or gone == _AT_ONCE
+    return more
