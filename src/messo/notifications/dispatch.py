@@ -39,15 +39,21 @@ async def dispatch(
 
     Run again, it adds only what is missing. Answers what to count once it is committed.
     """
-    messages = {
-        row["id"]: row for row in await conn.rows(queries.messages_to_tell, bucket=bucket, ids=ids)
-    }
-    added: dict[str, int] = {}
+    chosen = {}
     for channel in channels:  # a handful: each has its own way to find addresses
-        choices = await channel.choose(conn, bucket, list(messages))
+        if choices := await channel.choose(conn, bucket, ids):
+            chosen[channel.name] = choices
+    told = sorted({choice.message_id for choices in chosen.values() for choice in choices})
+    if not told:
+        return lambda: None
+    # Locked only now: most messages of most installations have nobody to tell.
+    rows = await conn.rows(queries.messages_to_tell, bucket=bucket, ids=told)
+    messages = {row["id"]: row for row in rows}
+    added: dict[str, int] = {}
+    for name, choices in chosen.items():
         known = [choice for choice in choices if choice.message_id in messages]
         if known:
-            added[channel.name] = await _add(conn, bucket, channel.name, known, messages)
+            added[name] = await _add(conn, bucket, name, known, messages)
 
     def count() -> None:
         for name, number in added.items():

@@ -87,7 +87,7 @@ class Channel(Protocol):
     async def choose(self, conn: Connection, bucket: int, ids: Sequence[str]) -> Sequence[Choice]:
         """Whom of these messages' recipients to tell, where, and in which words; in one statement.
 
-        Only addresses that are open now and not suppressed.
+        Only addresses that are open now and not suppressed. The messages are locked afterwards.
         """
 
     def room(self, host: str, /) -> tuple[int, float]:

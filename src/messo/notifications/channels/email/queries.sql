@@ -1,14 +1,12 @@
 -- name: messages_to_copy
 -- Asked twice, when deliveries are made and again just before each is sent: what the citizen wants
--- now counts. Locked first, so that an erasure under way is waited for. What is sent to the sandbox's
--- recipient is copied to its sender, who tries things out, whatever that profile says.
+-- now counts. What is sent to the sandbox's recipient is copied to its sender, who tries things out,
+-- whatever that profile says.
 -- reads: messages.message, messages.sender, messages.content, recipients.profile, recipients.preference
 WITH held AS MATERIALIZED (
     SELECT m.id, m.fiscal_code, m.service_id, m.sender_id, m.require_secure_channels
     FROM messages.message AS m
     WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[]) AND m.status = 'PROCESSED'
-    ORDER BY m.id
-    FOR KEY SHARE
 )
 SELECT
     held.id, p.preferred_languages, c.markdown,
