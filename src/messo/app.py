@@ -135,7 +135,7 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     institutions = institution_routes(
         settings,
         pool,
-        Senders(directory, guard, accept, messages, profiles, secrets, outside.outbound),
+        Senders(directory, guard, accept, messages, profiles, secrets, outside.institutions),
     )
     # Without a mail server nobody could follow the link of a mail.
     send_validation = outside.letters.queue_validation if outside.mailer else None

@@ -15,9 +15,14 @@ _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 @dataclass(frozen=True)
 class Outside:
-    """Made once per process, before anything is sent; `close` at the end."""
+    """Made once per process, before anything is sent; `close` at the end.
+
+    `institutions` is a client of its own: servers of institutions that hang take no places of the
+    push services.
+    """
 
     outbound: Outbound
+    institutions: Outbound
     mailer: Mailer | None
     channels: Sequence[Channel]
     letters: Letters
@@ -33,11 +38,13 @@ class Outside:
             raise SettingError(
                 f"MESSO_MAIL_FROM or MESSO_MAIL_RETURN_PATH is not usable: {error}"
             ) from None
-        return cls(outbound, mailer, channels, Letters(secrets, configured=mailer is not None))
+        letters = Letters(secrets, configured=mailer is not None)
+        return cls(outbound, Outbound(networks(settings)), mailer, channels, letters)
 
     async def close(self) -> None:
         """Close what is open."""
         await self.outbound.close()
+        await self.institutions.close()
         if self.mailer is not None:
             await self.mailer.close()
 

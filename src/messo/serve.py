@@ -111,6 +111,7 @@ async def _work(settings: Settings, secrets: Secrets) -> None:
 
         async def detail() -> dict[str, Any]:
             names = [step.name for step in running.steps]
+            names += [sending.step.name for sending in running.sendings]
             failed = await process.count_failed(running.pool)
             return {"process": "work", "steps": names, "failed_messages": failed}
 

@@ -307,6 +307,10 @@ def test_the_operations_ports_show_what_moves(site: Site, server: Server) -> Non
     answered = 'messo_requests_total{route="submitMessage",status="201"}'
     assert after[answered] == before[0].get(answered, 0) + 3
 
+    wait_until(
+        lambda: httpx.get(f"{worker.ops_url}/health").json()["queues"] == {},
+        "nothing is left to do",
+    )
     for url in (server.ops_url, worker.ops_url):
         text = httpx.get(f"{url}/metrics").text
         for family in metrics.registry.collect():
@@ -319,7 +323,13 @@ def test_the_operations_ports_show_what_moves(site: Site, server: Server) -> Non
     assert httpx.get(f"{server.ops_url}/health").json()["process"] == "serve"
     assert httpx.get(f"{worker.ops_url}/health").json()["steps"] == [
         "messages.process",
+        "notifications.dispatch",
         "messages.index",
+        "notifications.deliver.web_push",
+        "notifications.deliver.email",
+        "notifications.letter",
+        "events.publish",
+        "events.deliver",
     ]
     assert worker.popen is not None
     worker.kill()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
@@ -177,7 +177,7 @@ async def test_an_hour_later_there_are_mails_again(pool: Pool, post: Letters) ->
         )
     await asked(pool, post, someone)
     async with pool.transaction() as conn:
-        await letters.erase(conn, someone, clock.now())
+        await letters.erase(conn, someone, clock.now() + timedelta(seconds=1))
 
 
 async def test_without_a_mail_server_nothing_is_queued(pool: Pool, secrets: Secrets) -> None:
@@ -210,7 +210,7 @@ async def test_an_erased_citizen_gets_no_letter(
     someone = await citizen(pool)
     await asked(pool, post, someone)
     async with pool.transaction() as conn:
-        await letters.erase(conn, someone, clock.now())
+        await letters.erase(conn, someone, clock.now() + timedelta(seconds=1))
     await sent_all(sending)
     assert office.to(f"{someone[-5:]}@example.net") == []
     assert await waiting(pool) == 0
@@ -281,7 +281,7 @@ async def test_a_letter_that_cannot_be_opened_holds_up_no_other(
     assert len(office.to(f"{fine[-5:]}@example.net")) == 1
     assert office.to(f"{broken[-5:]}@example.net") == []
     async with pool.transaction() as conn:
-        await letters.erase(conn, broken, clock.now())
+        await letters.erase(conn, broken, clock.now() + timedelta(seconds=1))
         await set_due(pool, conn)
     await sending.once()
     assert await waiting(pool) == 0
