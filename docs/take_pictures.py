@@ -86,6 +86,9 @@ def main() -> None:
                     page.goto(f"{base}/sandbox/mail")
                     page.get_by_role("link", name="Tassa rifiuti").first.click()
                     page.wait_for_url("**/sandbox/mail/*")
+                    # What was never in view is not painted.
+                    page.locator("iframe").scroll_into_view_if_needed()
+                    page.wait_for_timeout(500)
                     take(page, base, "mail", size, "")
                     take(page, base, "notices", size, "/sandbox/push")
                     context.close()
