@@ -19,8 +19,8 @@ from starlette.routing import Route
 
 from messo.base.crypto import new_api_key
 from messo.login import Identity
-from messo.sandbox import world
-from messo.sandbox.identity_page import Page, style
+from messo.sandbox import pages, world
+from messo.sandbox.identity_page import Page
 from messo.settings import Settings
 
 PATH = "/sandbox/identity"
@@ -96,7 +96,7 @@ class IdentityProvider:
             Route(f"{PATH}/token", self.token, methods=["POST"]),
             Route(f"{PATH}/userinfo", self.userinfo),
             Route(f"{PATH}/end-session", self.end_session),
-            Route(f"{PATH}/identity.css", style),
+            pages.style_sheet(PATH, "identity.css"),
         ]
 
     async def describe(self, _: Request) -> Response:

@@ -1,17 +1,13 @@
 """The page of test citizens, in Italian and English, without scripts."""
 
-import re
 from collections.abc import Sequence
-from importlib import resources
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from messo.sandbox import world
+from messo.sandbox import pages, world
 
-_ITALIAN = re.compile(r"\s*it\b", re.IGNORECASE)
 # The sandbox is no part of an installation, so its words are not in the catalogues of the pages.
 _TEXTS = {
     "en": {
@@ -56,27 +52,10 @@ class Page:
     """Renders it. `client_redirects`: where browsers may end up after the form."""
 
     def __init__(self, client_redirects: Sequence[str]) -> None:
-        environment = Environment(
-            loader=PackageLoader("messo.sandbox"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._template = environment.get_template("identity.html")
+        self._template = pages.template("identity.html")
         # Browsers apply form-action to the redirects after a form too.
         ends = sorted({"'self'", *(_origin(address) for address in client_redirects)})
-        self._headers = {
-            "Content-Security-Policy": (
-                "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; "
-                "frame-ancestors 'none'; "
-                f"form-action {' '.join(ends)}"
-            ),
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": "no-store",
-            "Vary": "Accept-Language",
-        }
+        self._headers = pages.headers(form_action=" ".join(ends))
 
     def people(self, request: Request, refused: str | None = None) -> Response:
         """The citizens to choose from. `refused`: what was typed and is no fiscal code."""
@@ -89,7 +68,7 @@ class Page:
     def _render(
         self, request: Request, status: int, broken: str = "", refused: str | None = None
     ) -> Response:
-        language = "it" if _ITALIAN.match(request.headers.get("accept-language", "")) else "en"
+        language = pages.language_of(request)
         html = self._template.render(
             language=language,
             texts=_TEXTS[language],
@@ -98,12 +77,6 @@ class Page:
             refused=refused,
         )
         return HTMLResponse(html, status, self._headers)
-
-
-async def style(_: Request) -> Response:
-    """The style sheet."""
-    css = resources.files("messo.sandbox").joinpath("static/identity.css").read_bytes()
-    return Response(css, headers={"X-Content-Type-Options": "nosniff"}, media_type="text/css")
 
 
 def _origin(address: str) -> str:

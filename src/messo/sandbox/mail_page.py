@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
-from importlib import resources
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from messo.sandbox import pages
 from messo.sandbox.mail_sink import MAILBOX_FULL, NO_SUCH_ADDRESS, SLOW, Mail, MailSink
 
 PATH = "/sandbox/mail"
 
-_ITALIAN = re.compile(r"\s*it\b", re.IGNORECASE)
 _LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]]")
 _SHOWN_HEADERS = ("From", "To", "Date", "Auto-Submitted", "List-Unsubscribe", "Message-ID")
 _DOMAINS = {"gone": NO_SUCH_ADDRESS, "full": MAILBOX_FULL, "slow": SLOW}
@@ -66,18 +64,9 @@ _TEXTS = {
         "unreadable": "Questa non è una mail che si possa aprire.",
     },
 }
-_HEADERS = {
-    # A frame made of text has the policy of its page: no script, and nothing from elsewhere. What
-    # is inline is the mail's own style.
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src data:; base-uri 'none'; "
-        "frame-ancestors 'none'; form-action 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Vary": "Accept-Language",
-}
+# A frame made of text has the policy of its page: no script, and nothing from elsewhere. What is
+# inline is the mail's own style.
+_HEADERS = pages.headers(style="'self' 'unsafe-inline'")
 
 
 @dataclass(frozen=True)
@@ -100,15 +89,8 @@ class MailPages:
 
     def __init__(self, sink: MailSink) -> None:
         self._sink = sink
-        environment = Environment(
-            loader=PackageLoader("messo.sandbox"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._list = environment.get_template("mails.html")
-        self._one = environment.get_template("mail.html")
+        self._list = pages.template("mails.html")
+        self._one = pages.template("mail.html")
 
     def routes(self) -> list[Route]:
         """List, mail, source, and the style sheet."""
@@ -116,12 +98,12 @@ class MailPages:
             Route(PATH, self.all),
             Route(f"{PATH}/{{number:int}}", self.one),
             Route(f"{PATH}/{{number:int}}/raw", self.raw),
-            Route(f"{PATH}/sinks.css", _style),
+            pages.style_sheet(PATH, "sinks.css"),
         ]
 
     async def all(self, request: Request) -> Response:
         """The newest first."""
-        language = _language(request)
+        language = pages.language_of(request)
         mails = [(mail, open_mail(mail)) for mail in reversed(self._sink.mails)]
         html = self._list.render(
             language=language, texts=_TEXTS[language], path=PATH, mails=mails, domains=_DOMAINS
@@ -130,7 +112,7 @@ class MailPages:
 
     async def one(self, request: Request) -> Response:
         """One mail: headers, text, page."""
-        language = _language(request)
+        language = pages.language_of(request)
         mail = self._sink.mail(request.path_params["number"])
         html = self._one.render(
             language=language,
@@ -172,12 +154,3 @@ def _part(parsed: EmailMessage, kind: str) -> str | None:
 def _shown(value: object) -> str:
     """What was not in the encoding it said it was has lone surrogates, which no page can show."""
     return str(value).encode("utf-8", "replace").decode()
-
-
-def _language(request: Request) -> str:
-    return "it" if _ITALIAN.match(request.headers.get("accept-language", "")) else "en"
-
-
-async def _style(_: Request) -> Response:
-    css = resources.files("messo.sandbox").joinpath("static/sinks.css").read_bytes()
-    return Response(css, headers={"X-Content-Type-Options": "nosniff"}, media_type="text/css")

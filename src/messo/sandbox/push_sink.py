@@ -9,13 +9,11 @@ import json
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import resources
 
 import http_ece
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -23,6 +21,7 @@ from starlette.routing import Route
 from messo.base import clock
 from messo.base.crypto import Secrets
 from messo.notifications.channels import devices
+from messo.sandbox import pages
 
 PATH = "/sandbox/push"
 # Whose device, and how it answers.
@@ -44,16 +43,6 @@ _TEXTS = {
         "none": "None yet: send a message to Giulia Ferretti or to Ana Kovač.",
         "lives": "worth telling for {hours} hours more",
     },
-}
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; "
-        "frame-ancestors 'none'; form-action 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Vary": "Accept-Language",
 }
 
 
@@ -88,16 +77,13 @@ class PushSink:
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
         self._shown: deque[Shown] = deque(maxlen=_KEPT)
-        environment = Environment(
-            loader=PackageLoader("messo.sandbox"), autoescape=True, undefined=StrictUndefined
-        )
-        self._template = environment.get_template("push.html")
+        self._template = pages.template("push.html")
 
     def routes(self) -> list[Route]:
         """The page, its style, and the endpoints."""
         return [
             Route(PATH, self.show),
-            Route(f"{PATH}/push.css", _style),
+            pages.style_sheet(PATH, "push.css"),
             Route(PATH + "/{kind}/{number:int}", self.take, methods=["POST"]),
         ]
 
@@ -131,17 +117,11 @@ class PushSink:
 
     async def show(self, request: Request) -> Response:
         """What the devices were shown, newest first."""
-        italian = request.headers.get("accept-language", "").lower().startswith("it")
-        language = "it" if italian else "en"
+        language = pages.language_of(request)
         html = self._template.render(
             language=language, texts=_TEXTS[language], notices=list(self._shown)
         )
-        return HTMLResponse(html, headers=_HEADERS)
-
-
-async def _style(_: Request) -> Response:
-    css = resources.files("messo.sandbox").joinpath("static/push.css").read_bytes()
-    return Response(css, headers={"X-Content-Type-Options": "nosniff"}, media_type="text/css")
+        return HTMLResponse(html, headers=pages.headers())
 
 
 def _key(secrets: Secrets, name: str) -> ec.EllipticCurvePrivateKey:
