@@ -77,16 +77,22 @@ async def enrol(pool: Pool, *profiles: Profile) -> None:
 
 
 async def store(
-    pool: Pool, recipients: Sequence[str], *, secure: bool = False, user_email: str = ""
+    pool: Pool,
+    recipients: Sequence[str],
+    *,
+    secure: bool = False,
+    user_email: str = "",
+    category: str = "STANDARD",
 ) -> list[str]:
     """A message to each, as if it had been decided; their ids."""
     ids = [new_id() for _ in recipients]
-    sender = 1_000 + len(user_email)
+    sender = 1_000 + len(user_email) + 100 * len(category)
     async with pool.transaction() as conn:
         await conn.raw.execute(
             "INSERT INTO messages.sender VALUES ($1, 'Biblioteca', 'Comune di Prova', "
-            "'00000000001', '-', false, 'STANDARD', $2) ON CONFLICT DO NOTHING",
+            "'00000000001', '-', false, $2, $3) ON CONFLICT DO NOTHING",
             sender,
+            category,
             user_email,
         )
         buckets = [pool.bucket(one) for one in recipients]
@@ -167,7 +173,9 @@ async def test_who_gets_a_copy_is_the_decisions_over_the_whole_table(
     everybody = [who.fiscal_code for who, _ in people]
     yes = no = 0
     for secure, excluded in product(BITS, BITS):
-        ids = await store(pool, everybody, secure=secure, user_email="ufficio@example.it")
+        ids = await store(
+            pool, everybody, secure=secure, user_email="ufficio@example.it", category="SPECIAL"
+        )
         email = channel(office, secrets, excluded_services=[SERVICE] if excluded else ["another"])
         found = await chosen(pool, email, ids)
         for message_id, (who, own) in zip(ids, people, strict=True):
@@ -279,6 +287,18 @@ async def stop_service(pool: Pool, who: Profile) -> None:
         )
 
 
+async def close_inbox(pool: Pool, who: Profile) -> None:
+    async with pool.transaction() as conn:
+        await amend(conn, who.fiscal_code, Wishes(is_inbox_enabled=False))
+
+
+async def close_service(pool: Pool, who: Profile) -> None:
+    async with pool.transaction() as conn:
+        await put_preferences(
+            conn, [Preference(who.fiscal_code, SERVICE, 0, is_inbox_enabled=False)]
+        )
+
+
 async def move(pool: Pool, who: Profile) -> None:
     async with pool.transaction() as conn:
         await conn.raw.execute(
@@ -298,7 +318,9 @@ async def bounce(pool: Pool, who: Profile) -> None:
         )
 
 
-@pytest.mark.parametrize("change", [stop_all, stop_service, move, bounce])
+@pytest.mark.parametrize(
+    "change", [stop_all, stop_service, close_inbox, close_service, move, bounce]
+)
 async def test_who_has_changed_their_mind_gets_no_copy_any_more(
     pool: Pool, office: PostOffice, email: Email, change: Any
 ) -> None:

@@ -645,3 +645,38 @@ def test_only_not_here_any_more_is_about_the_address(status: int, expected: obje
     from messo.base.outbound import Reply
 
     assert outcome(Reply(status, {}, b""), clock.now()) == expected
+
+
+@pytest.mark.parametrize(("how", "shown"), [("profile", 0), ("service", 0), ("special", 1)])
+async def test_closing_the_inbox_after_dispatch_stops_the_notice(
+    pool: Pool,
+    world: World,
+    mail: Mail,
+    worker: Worker,
+    service: PushService,
+    secrets: Secrets,
+    how: str,
+    shown: int,
+) -> None:
+    """But the row of a special service says nothing: it opens and closes the inbox itself."""
+    fiscal_code = await enrol(pool)
+    device = service.device()
+    await subscribe(pool, secrets, fiscal_code, device)
+    message = await mail.send(world.anna, fiscal_code)
+    async with pool.transaction() as conn:
+        if how == "profile":
+            await amend(conn, fiscal_code, Wishes(is_inbox_enabled=False))
+        else:
+            choice = Preference(fiscal_code, world.anna.id, 0, is_inbox_enabled=False)
+            await put_preferences(conn, [choice])
+    special = (
+        "UPDATE messages.sender SET category = $2 WHERE id = (SELECT m.sender_id "
+        "FROM messages.message AS m WHERE m.bucket = ANY($3::smallint[]) AND m.id = $1)"
+    )
+    async with pool.connection() as conn:
+        before = "SPECIAL" if how == "special" else "STANDARD"
+        await conn.raw.execute(special, message, before, list(range(pool.buckets)))
+        await until_sent(worker)
+        await conn.raw.execute(special, message, "STANDARD", list(range(pool.buckets)))
+    assert len(device.shown) == shown
+    assert await states(pool, message) == ["SENT" if shown else "STOPPED"]

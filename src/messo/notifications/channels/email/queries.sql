@@ -1,7 +1,8 @@
 -- name: messages_to_copy
 -- Asked twice, when deliveries are made and again just before each is sent: what the citizen wants
--- now counts. What is sent to the sandbox's recipient is copied to its sender, who tries things out,
--- whatever that profile says.
+-- now counts, and whether the inbox is open; a special service opens and closes it itself. What is
+-- sent to the sandbox's recipient is copied to its sender, who tries things out, whatever that
+-- profile says.
 -- reads: messages.message, messages.sender, messages.content, recipients.profile, recipients.preference
 WITH held AS MATERIALIZED (
     SELECT m.id, m.fiscal_code, m.service_id, m.sender_id, m.require_secure_channels
@@ -28,7 +29,12 @@ WHERE messages.by_email(
     p.is_email_enabled,
     p.is_email_validated,
     p.email IS NOT NULL,
-    messages.channel_open(p.mode, p.blocked -> held.service_id ? 'EMAIL', f.is_email_enabled),
+    p.is_inbox_enabled
+    AND (
+        s.category = 'SPECIAL'
+        OR messages.channel_open(p.mode, p.blocked -> held.service_id ? 'INBOX', f.is_inbox_enabled)
+    )
+    AND messages.channel_open(p.mode, p.blocked -> held.service_id ? 'EMAIL', f.is_email_enabled),
     held.service_id = ANY(:excluded::text[]),
     held.require_secure_channels,
     held.fiscal_code = :sandbox

@@ -20,9 +20,10 @@ WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[]) AND m.status = 'PROCESSED'
   );
 
 -- name: open_devices
--- The same question again, just before sending: a device that is missing here is not told. Messages
--- by an array, as in `read_deliveries`.
--- reads: messages.message, recipients.profile, recipients.preference
+-- The same question again, just before sending: a device that is missing here is not told. Nor is
+-- one of who has closed the inbox since; a special service opens and closes it itself. Messages by
+-- an array, as in `read_deliveries`.
+-- reads: messages.message, messages.sender, recipients.profile, recipients.preference
 WITH mine AS MATERIALIZED (
     SELECT d.id, d.message_id, d.address FROM notifications.delivery AS d
     WHERE d.bucket = :bucket AND d.id = ANY(:ids::text[])
@@ -44,6 +45,11 @@ LEFT JOIN recipients.preference AS f
 WHERE messages.by_push(
     p.is_webhook_enabled,
     messages.channel_open(p.mode, p.blocked -> m.service_id ? 'WEBHOOK', f.is_webhook_enabled)
+)
+AND p.is_inbox_enabled
+AND (
+    messages.channel_open(p.mode, p.blocked -> m.service_id ? 'INBOX', f.is_inbox_enabled)
+    OR (SELECT s.category FROM messages.sender AS s WHERE s.id = m.sender_id) = 'SPECIAL'
 );
 
 -- name: put_device
