@@ -43,7 +43,9 @@ def outward(settings: Settings, secrets: Secrets, outside: Outside) -> list[Outw
         *(deliver.step(channel) for channel in outside.channels),
         letters.step(outside.mailer, secrets, settings),
         publish.step(),
-        hand_on.step(outside.institutions, secrets, outside.letters.queue_webhook_stopped),
+        hand_on.step(
+            outside.institutions, secrets, outside.letters.queue_webhook_stopped, audit.record
+        ),
     ]
 
 

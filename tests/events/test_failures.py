@@ -11,9 +11,10 @@ from messo.base.outward import Sending
 from messo.base.retry_after import retry_after_s
 from messo.events import hand_on, wire
 from messo.notifications import Letters
+from messo.operations import record
 from tests.events.receiver import GARBAGE, HANG, HUGE, OK, RESET, Receiver, status
 from tests.events.told import QUICK, Post, publish_all, rows, tell
-from tests.world import World
+from tests.world import ACTOR, World
 
 DOWN = {
     "500": (status(500), "status 500"),
@@ -270,11 +271,11 @@ async def test_gone_switches_off_at_once(
     assert sorted(one.message for one in receiver.seen) == sorted(ids)
 
 
-async def test_the_institution_is_mailed_in_the_same_transaction(
+async def test_the_institution_is_mailed_and_the_log_has_it_in_the_same_transaction(
     pool: Pool, world: World, post: Post, receiver: Receiver
 ) -> None:
     letters = Letters(post.secrets, configured=True)
-    step = hand_on.step(post.outbound, post.secrets, letters.queue_webhook_stopped, QUICK)
+    step = hand_on.step(post.outbound, post.secrets, letters.queue_webhook_stopped, record, QUICK)
     webhook = await post.create(world.anna)
     receiver.answer = lambda _: status(410)
     await tell(pool, world.anna.id, "accepted")
@@ -282,6 +283,14 @@ async def test_the_institution_is_mailed_in_the_same_transaction(
     assert (await state_of(pool, webhook))["state"] == "off"
     queued = await rows(pool, "SELECT kind, fiscal_code FROM notifications.letter")
     assert queued == [{"kind": "webhook_stopped", "fiscal_code": ""}]
+    logged = await rows(
+        pool, "SELECT actor, action, detail FROM operations.audit WHERE subject = $1", webhook.id
+    )
+    assert [(one["actor"], one["action"]) for one in logged] == [
+        (ACTOR, "webhook.create"),
+        ("worker", "webhook.stop"),
+    ]
+    assert logged[1]["detail"] == '{"why": "gone"}'
 
 
 async def test_a_private_address_is_never_called(

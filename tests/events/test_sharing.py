@@ -5,6 +5,7 @@ import asyncio
 from messo.base.db import Connection, Pool
 from messo.events import hand_on, wire
 from messo.events.claim import claim_windows
+from messo.operations import record
 from tests.events.receiver import HANG, OK, Receiver, Seen, status
 from tests.events.told import QUICK, Post, execute, rows, tell, value
 from tests.world import World
@@ -81,7 +82,7 @@ async def test_servers_that_hang_take_half_of_the_places_at_most(
     receiver.answer = lambda _: HANG
     await tell(pool, world.anna.id, "accepted")
     bucket = pool.bucket(world.anna.id)
-    step = hand_on.step(post.outbound, post.secrets, post.tell_stopped, QUICK, at_once=4)
+    step = hand_on.step(post.outbound, post.secrets, post.tell_stopped, record, QUICK, at_once=4)
     async with pool.transaction() as conn:
         first = await step.claim(conn, bucket, 4)
     assert len(first) == 2

@@ -96,7 +96,7 @@ class Post:
 
     def __post_init__(self) -> None:
         self.webhooks = Webhooks(self.secrets, record, LOOPBACK)
-        self.step = hand_on.step(self.outbound, self.secrets, self.tell_stopped, QUICK)
+        self.step = hand_on.step(self.outbound, self.secrets, self.tell_stopped, record, QUICK)
 
     async def tell_stopped(
         self, _conn: Connection, institution: str, email: str, host: str, since: datetime

@@ -17,6 +17,7 @@ from messo.events.claim import claim_windows
 from messo.events.log import queries
 from messo.events.post import LIMITS
 from messo.events.settle import Settled, settle
+from messo.events.webhooks import Record
 from messo.events.window import Outcome, Sending, Window
 
 AT_ONCE = 256  # webhooks; each sends a few events side by side
@@ -29,10 +30,11 @@ def step(
     outbound: Outbound,
     secrets: Secrets,
     tell_stopped: TellStopped,
+    audit: Record,
     limits: Limits = LIMITS,
     at_once: int = AT_ONCE,
 ) -> Outward[Window, Outcome]:
-    """The step that sends. `tell_stopped` is called in the transaction that switches one off.
+    """The step that sends. Both are called in the transaction that switches a webhook off.
 
     `limits` of each send; in all they must stay well below the lease. Of `at_once` windows under
     way at most half may have failed the last time: servers that hang leave places to the others.
@@ -52,7 +54,7 @@ def step(
             failing.discard(window.webhook_id)
 
     async def record(conn: Connection, bucket: int, sent: Sequence[tuple[Window, Outcome]]) -> None:
-        await record_windows(conn, bucket, sent, tell_stopped)
+        await record_windows(conn, bucket, sent, tell_stopped, audit)
 
     return Outward("events.deliver", claim, send, record, at_once=at_once)
 
@@ -62,6 +64,7 @@ async def record_windows(
     bucket: int,
     sent: Sequence[tuple[Window, Outcome]],
     tell_stopped: TellStopped,
+    audit: Record,
 ) -> None:
     """Write down what came of these windows, in the caller's transaction."""
     now = clock.now()
@@ -96,6 +99,8 @@ async def record_windows(
     for window in stopped:  # seldom, and each is a letter of its own
         since = settled[window.webhook_id].failing_since or now
         host = urlsplit(window.url).hostname or ""
+        why = settled[window.webhook_id].stop
+        await audit(conn, "worker", "webhook.stop", window.webhook_id, why=why)
         await tell_stopped(conn, window.institution_id, window.email, host, since)
 
 
