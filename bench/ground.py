@@ -32,7 +32,7 @@ from messo.services.permissions import Permission
 from messo.services.services import NewService, create_institution, create_service
 
 CITIZENS = 100_000
-PREFERENCES = 10_000
+CHOOSY = 10  # every tenth has made choices, a quarter of those against a service
 SENDERS = 20
 ADDRESSED = 20_000  # citizens that the load writes to
 
@@ -108,7 +108,7 @@ async def _fill(url: str) -> Ground:
         for start in range(0, CITIZENS, 10_000):
             batch = citizens[start : start + 10_000]
             await create_profiles(conn, [_profile(code) for code in batch])
-        chosen = citizens[:: CITIZENS // PREFERENCES]
+        chosen = citizens[::CHOOSY]
         choices = [
             Preference(code, senders[i % SENDERS][0], 0, is_inbox_enabled=i % 4 != 0)
             for i, code in enumerate(chosen)

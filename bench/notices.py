@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.notifications.push_service import encoded
 
-from bench.ground import Ground, Line, console, median, resident_mb
+from bench.ground import CHOOSY, Ground, Line, console, median, resident_mb
 from messo.base import clock, server
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
@@ -57,6 +57,7 @@ class Bench:
     made: Ground
     pool: Pool
     outside: Outside
+    people: list[str]  # fiscal codes
     subscriptions: list[Subscription]
     ports: dict[str, int]
 
@@ -89,7 +90,9 @@ async def _run(made: Ground, ports: dict[str, int]) -> None:
     server.calm_collector()  # as in the worker's process
     secrets = Secrets.parse(made.secrets)
     pool = await Pool.open(made.url, 6, custom_plans=True)
-    bench = Bench(made, pool, Outside.of(settings, secrets), [], ports)
+    # Who has closed their inbox for the service is told nothing.
+    people = [code for n, code in enumerate(made.citizens) if n % CHOOSY][: 2 * PEOPLE]
+    bench = Bench(made, pool, Outside.of(settings, secrets), people, [], ports)
     await _enrol(bench, secrets)
     for name, what in (("web_push", "web push"), ("email", "e-mail")):
         rates: dict[str, list[float]] = {"worker": [], "bare": []}
@@ -156,7 +159,7 @@ def _tell(made: Ground, what: str, worker: float, bare: float, encryption_s: flo
 async def _enrol(bench: Bench, secrets: Secrets) -> None:
     """Twice as many people: the second half has browsers whose push service hangs."""
     async with bench.pool.transaction() as conn:
-        for number, code in enumerate(bench.made.citizens[: 2 * PEOPLE]):
+        for number, code in enumerate(bench.people):
             port = bench.ports["push" if number < PEOPLE else "hang"]
             key = ec.generate_private_key(ec.SECP256R1())
             point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
@@ -197,7 +200,7 @@ async def _fill(bench: Bench, channel: str, count: int = NOTICES, *, hanging: bo
             " 'STANDARD', false, 3600, now(), now()"
             " FROM unnest($1::text[], $2::text[]) AS u (id, code)",
             ids,
-            [bench.made.citizens[first + i % PEOPLE] for i in range(count)],
+            [bench.people[first + i % PEOPLE] for i in range(count)],
             bench.made.senders[0][0],
         )
         await conn.raw.execute(
@@ -278,7 +281,7 @@ async def _kept(bench: Bench, name: str) -> Kept:
         "FULL",
         "it",
         clock.now().replace(year=2099),
-        bench.made.citizens[0],
+        bench.people[0],
         "La tua pratica è pronta",
         "S",
         "Servizio",
