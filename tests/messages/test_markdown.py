@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from messo.messages.characters import on_one_line, without_tricks
+from messo.messages.characters import _UNUSUAL, on_one_line, without_tricks
 from messo.messages.markdown import plain_text, render, split_front_matter
 from tests.messages.hostile_markdown import CORPUS, LEAST, MOST
 
@@ -285,6 +285,13 @@ def test_a_dense_text_is_shown_as_it_was_written() -> None:
 )
 def test_front_matter_is_split_off(markdown: str, front: str | None, body: str) -> None:
     assert split_front_matter(markdown) == (front, body)
+
+
+def test_what_is_not_looked_at_closely_has_nothing_to_find() -> None:
+    """The quick look lets pass only what the close one, forced by the first character, leaves."""
+    usual = "".join(char for char in map(chr, range(0x110000)) if not _UNUSUAL.match(char))
+    assert {"a", "è", "’", "€", "\n"} <= set(usual)
+    assert without_tricks("\0" + usual) == usual
 
 
 def test_a_cut_keeps_letters_whole() -> None:

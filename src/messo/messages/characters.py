@@ -14,6 +14,8 @@ _INVISIBLE = re.compile(
     # Joiners hold emoji and some scripts together: they stay between two characters of those.
     "|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])"
 )
+# Characters of which most letters are made; whatever has no other has no trick.
+_UNUSUAL = re.compile("[^\t\n\x20-\x7e\xa1-\xac\xae-\xff\u2010-\u2022\u20ac]")
 _NEWLINE = re.compile("\r\n?|[\x85\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Five accents on one letter are no language's: a pile of them runs over the lines around it.
@@ -28,7 +30,7 @@ def without_tricks(text: str) -> str:
 
     Every kind of newline becomes a line feed. Letters of every script, accents and emoji stay.
     """
-    if text.isascii() and text.isprintable():  # most lines: nothing to look for
+    if not _UNUSUAL.search(text):  # tells it in a tenth of the time that taking out needs
         return text
     text = _SURROGATE.sub("\ufffd", _NEWLINE.sub("\n", text))
     return _PILE.sub(r"\1", _INVISIBLE.sub("", text))

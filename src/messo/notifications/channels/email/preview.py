@@ -100,7 +100,9 @@ def _words(piece: str) -> str:
 
 
 def _harmless_line(text: str, language: Language) -> str:
-    words = [_harmless(word, language) for word in text.split()[:_ENOUGH]]
+    words = [
+        word if word.isalpha() else _harmless(word, language) for word in text.split()[:_ENOUGH]
+    ]
     return without_fiscal_codes(_once(" ".join(words), language), language)
 
 
