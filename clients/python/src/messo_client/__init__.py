@@ -1,0 +1,4 @@
+"""For institutions that send messages with Messo.
+
+`messo_client.remote` serves remote content: texts and attachments that stay at the institution.
+"""
