@@ -108,6 +108,17 @@ CREATE TABLE base.migration (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE UNLOGGED TABLE content.allowed (
+    bucket smallint NOT NULL,
+    digest bytea NOT NULL,
+    sealed bytea,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE content.allowed IS 'Attachments that were announced and may be fetched for a while, and codes that open one once: only hashes, and nothing that came from an institution.';
+
+COMMENT ON COLUMN content.allowed.sealed IS 'For a code, whose attachment it opens; encrypted.';
+
 CREATE TABLE content.configuration (
     id text NOT NULL COLLATE pg_catalog."C",
     institution_id text NOT NULL COLLATE pg_catalog."C",
@@ -115,8 +126,14 @@ CREATE TABLE content.configuration (
     description text NOT NULL,
     has_precondition text NOT NULL,
     created_at timestamp with time zone NOT NULL,
+    sealed bytea,
+    changed_at timestamp with time zone,
+    idempotency_key text COLLATE pg_catalog."C",
+    idempotency_digest bytea,
     CONSTRAINT configuration_has_precondition_check CHECK ((has_precondition = ANY (ARRAY['ALWAYS'::text, 'ONCE'::text, 'NEVER'::text])))
 );
+
+COMMENT ON COLUMN content.configuration.sealed IS 'Encrypted JSON: addresses with their keys and certificates, test users, and how devices prove themselves. NULL only in sandboxes of before.';
 
 CREATE TABLE events.counter (
     bucket smallint NOT NULL,
@@ -253,12 +270,16 @@ CREATE TABLE login.session (
     created_at timestamp with time zone NOT NULL,
     seen_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
+    assertion_ref text COLLATE pg_catalog."C",
+    public_key text COLLATE pg_catalog."C",
     CONSTRAINT session_kind_check CHECK ((kind = ANY (ARRAY['web'::text, 'client'::text])))
 );
 
 COMMENT ON TABLE login.session IS 'Who is logged in, looked up by the SHA-256 of the token; the bucket is of that digest.';
 
 COMMENT ON COLUMN login.session.client IS 'What a citizen recognises it by: browser and system, or the client application''s host.';
+
+COMMENT ON COLUMN login.session.public_key IS 'The key with which the client application''s device proves itself, a JWK as it was sent; assertion_ref is its thumbprint.';
 
 CREATE TABLE messages.content (
     bucket smallint NOT NULL,
@@ -706,6 +727,9 @@ ALTER TABLE ONLY base.database
 ALTER TABLE ONLY base.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY content.allowed
+    ADD CONSTRAINT allowed_pkey PRIMARY KEY (bucket, digest);
+
 ALTER TABLE ONLY content.configuration
     ADD CONSTRAINT configuration_pkey PRIMARY KEY (id);
 
@@ -849,6 +873,10 @@ ALTER TABLE ONLY work.item
 
 ALTER TABLE ONLY work.period
     ADD CONSTRAINT period_pkey PRIMARY KEY (step);
+
+CREATE INDEX allowed_by_age ON content.allowed USING btree (bucket, expires_at);
+
+CREATE UNIQUE INDEX configuration_repeated ON content.configuration USING btree (institution_id, idempotency_key);
 
 CREATE INDEX webhook_of_service ON events.webhook USING btree (service_id);
 

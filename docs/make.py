@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from messo import documents
-from messo.app import Senders, citizen_routes, institution_routes
+from messo.app import Content, Senders, citizen_routes, institution_routes
 from messo.base import db, migrate
 from messo.base.postgres import EmbeddedPostgres
 from messo.base.schema_dump import dump_schema
@@ -78,8 +78,10 @@ def openapi_documents() -> dict[str, str]:
     """Both documents, from routes that are only described, not served."""
     nothing: Any = None
     settings = Settings()
-    institutions = institution_routes(settings, nothing, Senders(*[nothing] * 7))
-    citizens = citizen_routes(settings, nothing, nothing, nothing, nothing)
+    institutions = institution_routes(
+        settings, nothing, Senders(*[*[nothing] * 7, Content(*[nothing] * 4)])
+    )
+    citizens = citizen_routes(settings, nothing, nothing, nothing, nothing, nothing)
     made = {
         "openapi.json": documents.for_institutions(institutions, settings),
         "openapi-citizens.json": documents.for_citizens(citizens, settings),

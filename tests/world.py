@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
+from messo.content import configurations
+from messo.content.wire import NewConfiguration
 from messo.recipients.preferences import Activation, Preference, put_activations, put_preferences
 from messo.recipients.profile import Profile, create_profiles
 from messo.sandbox.fiscal_codes import make
@@ -15,6 +19,7 @@ from messo.services.services import NewService, create_institution, create_servi
 SANDBOX = "AAAAAA00A00A000A"
 ACTOR = "tests"
 ALL = tuple(Permission)
+REMOTE_KEY = "the institution's key"
 
 # Citizens, by what is peculiar to them.
 AUTO = make("TSTAUT80A01Y001")
@@ -61,6 +66,31 @@ async def add_service(
     service = await create_service(conn, ACTOR, institution, new, SANDBOX)
     pair = await keys.create_pair(conn, secrets, ACTOR, institution, service)
     return Caller(service, pair["primary"], institution)
+
+
+async def add_configuration(
+    conn: Connection, secrets: Secrets, institution: str, base_url: str = "", **more: Any
+) -> str:
+    """A remote-content configuration; its id. `more` replaces members of the body, None drops them."""
+    body: dict[str, Any] = {
+        "name": "Documenti",
+        "description": "I documenti",
+        "has_precondition": "NEVER",
+        "disable_lollipop_for": [],
+        "is_lollipop_enabled": False,
+        **more,
+    }
+    if base_url:
+        body.setdefault("prod_environment", environment(base_url))
+    given = {name: value for name, value in body.items() if value is not None}
+    new = msgspec.convert(given, NewConfiguration)
+    return (await configurations.create(conn, secrets, institution, new)).configuration_id
+
+
+def environment(base_url: str, key: str = REMOTE_KEY) -> dict[str, Any]:
+    """Where an institution's server is, as the API takes it."""
+    authentication = {"header_key_name": "X-API-Key", "key": key, "type": "API-KEY"}
+    return {"base_url": base_url, "details_authentication": authentication}
 
 
 async def build(pool: Pool, secrets: Secrets) -> World:

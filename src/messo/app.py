@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 
@@ -14,20 +15,20 @@ from messo.base import migrate
 from messo.base.coalesce import Coalescer
 from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
+from messo.base.endpoint import Endpoint, Router
 from messo.base.http import (
     Answer,
-    Endpoint,
     GatewayProblem,
     Receive,
     Request,
     Route,
-    Router,
     Scope,
     Send,
 )
 from messo.base.limits import RateLimit
 from messo.base.outbound import Outbound
-from messo.content import Configurations
+from messo.content import Ask, Configurations, Fetch, PdfCheck, make_outbound
+from messo.content.configuration_routes import ConfigurationRoutes
 from messo.events.feed_routes import EventFeedRoutes
 from messo.events.webhook_routes import WebhookRoutes
 from messo.events.webhooks import Webhooks
@@ -46,6 +47,7 @@ from messo.messages import search
 from messo.messages.guard import Guard
 from messo.messages.mailbox_routes import MailboxRoutes
 from messo.messages.reach import ProfileReader
+from messo.messages.remote_routes import RemoteRoutes
 from messo.messages.routes import MessageRoutes
 from messo.messages.status import MessageReader
 from messo.messages.submit import Accept
@@ -57,11 +59,12 @@ from messo.recipients.citizen_routes import CitizenRoutes
 from messo.recipients.email import SendValidation
 from messo.recipients.feed_routes import FeedRoutes
 from messo.sandbox.served import Sandbox
-from messo.services import Authenticate, Directory, Permission, Sender
+from messo.services import Authenticate, Directory, ManageKey, Permission, Sender
 from messo.services.catalog_routes import CatalogRoutes
 from messo.settings import Settings
 
 _API = ("/api/", "/messo/")
+_ATTACHMENTS = "/attachments/"
 _PREFLIGHT = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"*"),
@@ -76,12 +79,16 @@ _READERS = 2  # statements under way at once for each kind of read
 class App:
     """The ASGI application: API routes are dispatched before the framework that serves pages."""
 
-    def __init__(self, routes: list[Route], pages: Starlette) -> None:
+    def __init__(self, routes: list[Route], pages: Starlette, attachments_url: str = "") -> None:
         self.router = Router(routes)
+        self.attachments_host = urlsplit(attachments_url).netloc.lower().encode()
         self.pages = pages
         self.unknown = Endpoint("unknown", _unknown)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.attachments_host and not self._is_at_home(scope):
+            await self.unknown(scope, receive, send)
+            return
         endpoint = self.router.find(scope)
         if endpoint is not None:
             await endpoint(scope, receive, send)
@@ -92,6 +99,12 @@ class App:
             await send({"type": "http.response.body"})
         else:
             await self.unknown(scope, receive, send)
+
+    def _is_at_home(self, scope: Scope) -> bool:
+        """Attachments are at their own address, and nothing else is there."""
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+        apart: bool = host.lower() == self.attachments_host
+        return apart is str(scope["path"]).startswith(_ATTACHMENTS)
 
 
 async def _unknown(_: Request) -> Answer:
@@ -132,14 +145,20 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     to_provider = Outbound(networks(settings), open_s=2, longest_s=10)
     provider = Provider(settings, to_provider)
     flow = LoginFlow(settings, secrets, provider)
+    to_content = make_outbound(networks(settings))
+    configurations = Configurations(pool, directory, secrets)
+    content = Content(Ask(to_content), configurations, to_content, PdfCheck())
+    fetch = Fetch(configurations, content.ask)
     institutions = institution_routes(
         settings,
         pool,
-        Senders(directory, guard, accept, messages, profiles, secrets, outside.institutions),
+        Senders(
+            directory, guard, accept, messages, profiles, secrets, outside.institutions, content
+        ),
     )
     # Without a mail server nobody could follow the link of a mail.
     send_validation = outside.letters.queue_validation if outside.mailer else None
-    citizens = citizen_routes(settings, pool, secrets, flow, send_validation)
+    citizens = citizen_routes(settings, pool, secrets, flow, send_validation, fetch)
     sandbox = Sandbox(settings, secrets) if settings.sandbox else None
     pages = Starlette(
         routes=[
@@ -150,7 +169,9 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
             *site.routes(),
         ]
     )
-    pages.state.site = site.make(pool, secrets, settings, flow, welcome, send_validation)
+    pages.state.site = site.make(
+        pool, secrets, settings, flow, welcome, send_validation, fetch, content.pdf_check
+    )
     queues: list[Coalescer[Any, Any]] = [accept.queue, messages.queue, profiles.queue]
     for queue in queues:
         queue.start()
@@ -168,7 +189,8 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
             RateLimit(_BOUNCES, _BOUNCES * 10),
             settings.trusted_proxies,
         )
-        app = App([*institutions, *citizens, *bounces.routes()], pages)
+        routes = [*institutions, *citizens, *bounces.routes()]
+        app = App(routes, pages, settings.attachments_url)
         yield Server(app, pool, directory, guard, accept, messages, profiles)
     finally:
         for queue in queues:
@@ -181,8 +203,19 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
         if sandbox:
             await sandbox.stop()
         await to_provider.close()
+        await to_content.close()
         await outside.close()
         await pool.close()
+
+
+@dataclass(frozen=True)
+class Content:
+    """What asks institutions' servers in this process, and what is known of them."""
+
+    ask: Ask
+    configurations: Configurations
+    outbound: Outbound
+    pdf_check: PdfCheck
 
 
 @dataclass(frozen=True)
@@ -196,6 +229,7 @@ class Senders:
     profiles: ProfileReader
     secrets: Secrets
     outbound: Outbound
+    content: Content
 
 
 def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list[Route]:
@@ -212,10 +246,14 @@ def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list
     async def event_reader(request: Request) -> Sender:
         return await authenticate.sender(request, Permission.MESSAGE_READ)
 
+    async def content_manager(request: Request) -> ManageKey:
+        return await authenticate.manager(request, Permission.REMOTE_CONTENT_WRITE)
+
+    content = senders.content
     return [
         *MessageRoutes(
             authenticate=authenticate,
-            configurations=Configurations(pool, senders.directory),
+            configurations=content.configurations,
             guard=senders.guard,
             accept=senders.accept,
             messages=senders.messages,
@@ -232,6 +270,16 @@ def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list
             Webhooks(senders.secrets, record, networks(settings)),
             senders.outbound,
         ).routes(),
+        *ConfigurationRoutes(
+            content_manager,
+            pool,
+            senders.secrets,
+            content.outbound,
+            content.ask,
+            content.pdf_check,
+            settings.body_limit,
+            networks(settings),
+        ).routes(),
     ]
 
 
@@ -241,6 +289,7 @@ def citizen_routes(
     secrets: Secrets,
     flow: LoginFlow,
     send_validation: SendValidation | None,
+    fetch: Fetch,
 ) -> list[Route]:
     """The API of citizens' client applications, one line per room."""
     authenticate = BearerAuthenticate(
@@ -253,6 +302,7 @@ def citizen_routes(
             pool, secrets, flow, web, authenticate, welcome, settings.client_redirects
         ).routes(),
         *MailboxRoutes(authenticate, pool, settings.body_limit).routes(),
+        *RemoteRoutes(authenticate, pool, secrets, fetch, settings.public_url).routes(),
         *CitizenRoutes(authenticate, pool, secrets, erasure, send_validation).routes(),
         *CatalogRoutes(authenticate, pool).routes(),
     ]

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvloop
 
@@ -42,6 +43,11 @@ def check(settings: Settings) -> Secrets:
             "MESSO_LOGIN_ISSUER must begin with https://: who citizens are must not be read or "
             "changed on the way"
         )
+    apart = settings.attachments_url
+    if not settings.sandbox and apart and not apart.startswith("https://"):
+        raise RefusedError("MESSO_ATTACHMENTS_URL must begin with https://")
+    if apart and urlsplit(apart).netloc == urlsplit(settings.public_url).netloc:
+        raise RefusedError("MESSO_ATTACHMENTS_URL must have another host than MESSO_PUBLIC_URL")
     return Secrets.parse(settings.secrets)
 
 

@@ -56,6 +56,11 @@ class Settings:
         "Networks that are not public and that Messo may call all the same, separated by commas: "
         "an identity provider or an institution's server in your own network.",
     )
+    attachments_url: str = _setting(
+        "",
+        "Another address of this server, https://attachments.example.org, from which browsers get "
+        "attachments, so that none of them shares an origin with the inbox. Empty: from the inbox.",
+    )
     contact: str = _setting(
         "",
         "E-mail address of whoever runs this installation: push services write there when "

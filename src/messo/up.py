@@ -297,12 +297,16 @@ def _show(described: dict[str, Any], path: Path, settings: Settings, seconds: fl
 def _send_letters(described: dict[str, Any], settings: Settings) -> None:
     """What the institutions of the sandbox have written before anybody looks."""
     base = f"http://{_reachable(settings.host)}:{settings.port}"
-    keys = {service["name"]: service["key"] for service in described["services"]}
+    services = {service["name"]: service for service in described["services"]}
     codes = {citizen["name"]: citizen["fiscal_code"] for citizen in described["citizens"]}
     try:
         for citizen, service, content in letters.letters():
+            sender = services[service]
             body = {"fiscal_code": codes[citizen], "content": content}
-            _call(f"{base}/api/v1/messages", keys[service], body)
+            if "third_party_data" in content:
+                content["third_party_data"]["configuration_id"] = sender["configuration_id"]
+                body["feature_level_type"] = "ADVANCED"  # attachments need it
+            _call(f"{base}/api/v1/messages", sender["key"], body)
     except OSError as error:
         console.print(f"[yellow]The sandbox's messages were not sent: {error}[/yellow]")
 

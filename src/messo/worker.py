@@ -13,6 +13,7 @@ from messo.base.crypto import Secrets
 from messo.base.db import Pool
 from messo.base.outward import Outward
 from messo.base.work import Periodic, Step, Worker
+from messo.content import forget as forget_announced
 from messo.events import hand_on, publish
 from messo.events import upkeep as events_upkeep
 from messo.login import forget as forget_logins
@@ -64,6 +65,7 @@ def periodics(settings: Settings, secrets: Secrets, channels: Sequence[Channel])
         Periodic("recipients.count", timedelta(minutes=5), count_enrolled),
         Periodic("recipients.data_requests", timedelta(seconds=10), asked.run),
         Periodic("recipients.forget", timedelta(minutes=1), forget_old),
+        Periodic("content.forget", timedelta(minutes=1), forget_announced),
         Periodic("login.forget", timedelta(minutes=5), forget_logins(settings)),
         Periodic("messages.forget", timedelta(minutes=1), retention.forget(keep_keys)),
         Periodic("events.forget", timedelta(minutes=10), events_upkeep.forget_old),

@@ -31,6 +31,7 @@ OPEN = {
     "about.accessibility": 200,
     "email.ask_unsubscribe": 404,  # without the token of a mail
     "inbox.nothing": 404,
+    "inbox.attachment_apart": 404,  # without a code
 }
 # They ask for no token of a form: the first looks at where the request comes from, the second has
 # one of its own from a mail, the last does nothing.

@@ -17,7 +17,7 @@ INBOX = Path(str(files("messo.inbox")))
 TEMPLATES = sorted((INBOX / "templates").glob("*.html"))
 _NAMED = re.compile(r"%\(\w+\)s")
 # Names, and words that are the same in both languages.
-SAME = {"Messo", "IT", "EN", "PEC:", "pagoPA", "SPID", "CIE", "·", "–"}
+SAME = {"Messo", "IT", "EN", "PEC:", "PDF", "pagoPA", "SPID", "CIE", "·", "–"}
 
 Known = dict[str | tuple[str, ...], tuple[str, ...]]
 

@@ -8,16 +8,15 @@ from typing import Any
 import httpx
 import pytest
 
-from messo.base import clock
+from messo.base.crypto import Secrets
 from messo.base.db import Pool
 from messo.base.http import Problem
 from messo.base.ids import new_id
 from messo.base.work import Worker
-from messo.content import configurations
 from messo.messages import checks
 from messo.services.services import NewService
 from tests.conftest import Running
-from tests.world import AUTO, Caller, World, add_service, message
+from tests.world import AUTO, Caller, World, add_configuration, add_service, message
 
 NOTICE = "302000000000000083"
 EMOJI = "😀"  # two UTF-16 units, as for clients written in JavaScript
@@ -33,19 +32,9 @@ async def caller(running: Running, pool: Pool, world: World) -> Caller:
 
 
 @pytest.fixture(scope="module")
-async def configuration(pool: Pool, world: World) -> str:
-    made = new_id()
+async def configuration(pool: Pool, world: World, secrets: Secrets) -> str:
     async with pool.transaction() as conn:
-        await conn.run(
-            configurations.queries.create_configuration,
-            id=made,
-            institution_id=world.anna.institution,
-            name="Documenti",
-            description="I documenti",
-            has_precondition="NEVER",
-            now=clock.now(),
-        )
-    return made
+        return await add_configuration(conn, secrets, world.anna.institution)
 
 
 @pytest.fixture(scope="module")
@@ -470,7 +459,8 @@ async def test_defaults_are_written_out(kept: Kept, whole: dict[str, Any], value
     assert found["content"]["payment_data"]["invalid_after_due_date"] is False
     third_party = found["content"]["third_party_data"]
     assert third_party["has_remote_content"] is third_party["has_attachments"] is False
-    assert "has_precondition" not in third_party
+    # The configuration's, as it was then: it stays so whatever becomes of the configuration.
+    assert third_party["has_precondition"] == "NEVER"
 
 
 async def test_a_bare_message_comes_back_bare(kept: Kept) -> None:

@@ -14,8 +14,6 @@ from messo.base import clock, server
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
 from messo.base.http import Problem
-from messo.base.ids import new_id
-from messo.content import configurations
 from messo.messages import guard
 from messo.messages.fingerprint import fingerprint
 from messo.messages.guard import Guard
@@ -24,7 +22,7 @@ from messo.services import Directory, Sender
 from messo.services.services import NewService, create_institution
 from messo.settings import Settings
 from tests.conftest import Running, free_port, until_started
-from tests.world import ACTOR, ALL, Caller, World, add_service, message
+from tests.world import ACTOR, ALL, Caller, World, add_configuration, add_service, message
 
 THRESHOLD = 200
 PROCESSES = 2
@@ -409,17 +407,8 @@ async def test_what_is_shared_by_many_is_nobodys_own(
 ) -> None:
     """One notice number, or one remote content, for everybody makes no message personal."""
     town = await new_institution(pool, secrets)
-    configuration = new_id()
-    async with pool.connection() as conn:
-        await conn.run(
-            configurations.queries.create_configuration,
-            id=configuration,
-            institution_id=town.id,
-            name="n",
-            description="d",
-            has_precondition="NEVER",
-            now=clock.now(),
-        )
+    async with pool.transaction() as conn:
+        configuration = await add_configuration(conn, secrets, town.id)
     carried: dict[str, dict[str, Any]] = {
         "payment_data": {"amount": 100, "notice_number": "302000000000000083"},
         "third_party_data": {

@@ -21,7 +21,7 @@ from tests.messages.test_openapi import routes_of_both
 from tests.recipients import asked
 from tests.recipients.asked import until_idle
 from tests.recipients.person import Person, enter, feed_of
-from tests.world import World
+from tests.world import World, add_configuration
 
 MINE, THEIRS, QUIET = (make(f"TSTSLT80A01Y00{number}") for number in (1, 2, 3))
 # What differs from answer to answer whoever asks.
@@ -34,6 +34,10 @@ async def fill(running: Running, worker: Worker, world: World, them: Person) -> 
     """Let a citizen have everything that has an id."""
     mail = Mail(running, worker)
     sent = await mail.send(world.anna, them.code, due_date="2100-01-02T10:00:00.000Z")
+    async with running.started.pool.transaction() as conn:
+        configuration = await add_configuration(conn, world.secrets, world.anna.institution)
+    third = {"id": "1", "configuration_id": configuration, "has_remote_content": True}
+    remote = await mail.send(world.anna, them.code, third_party_data=third)
     await them.request("PUT", "/api/communication/v1/installations/their-phone", json=PHONE)
     await them.post("/api/identity/v1/user-data-processing", {"choice": "DOWNLOAD"})
     await until_idle(running.started.pool, asked.worker(world.secrets))
@@ -51,6 +55,7 @@ async def fill(running: Running, worker: Worker, world: World, them: Person) -> 
     sessions = (await them.get("/api/auth/v1/sessions")).json()
     return {
         "message": sent,
+        "remote": remote,
         "session": re.findall(r'"id":"(\w+)"', httpx.Response(200, json=sessions).text)[0],
         "person": them,
     }
@@ -90,11 +95,14 @@ async def everything(me: Person, world: World) -> dict[str, Any]:
 def test_the_walk_knows_every_parameter() -> None:
     """A route with another kind of id has to be added to these tests."""
     named = {name for route in ROUTES for name in re.findall(r"{(\w+)}", route.path)}
-    assert named == {"id", "choice", "service_id", "institution_id", "installation_id"}
+    assert named == {
+        *("id", "choice", "service_id", "institution_id", "installation_id", "attachment_url")
+    }
     kinds = {route.path.split("/")[4] for route in ROUTES if "{id}" in route.path}
-    assert kinds == {"messages", "sessions"}
+    assert kinds == set(KINDS)
 
 
+KINDS = {"messages": "message", "third-party-messages": "remote", "sessions": "session"}
 BODIES: dict[str, list[Any]] = {
     "PUT": [
         {"change_type": "bulk", "is_archived": True, "is_read": True},
@@ -113,7 +121,7 @@ async def test_every_route_with_an_id_hides_what_is_anothers(
     for route in ROUTES:
         if "{id}" not in route.path:
             continue
-        kind = {"messages": "message", "sessions": "session"}[route.path.split("/")[4]]
+        kind = KINDS[route.path.split("/")[4]]
         for body in BODIES.get(route.method, [None]):
             for query in ("", "?public_message=true", "?public_message=x"):
                 walked += 1

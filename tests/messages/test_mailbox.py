@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from messo.base import clock
+from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
 from messo.base.ids import new_id
 from messo.base.work import Worker
-from messo.content import configurations
 from messo.messages import mailbox, search
 from messo.messages.citizen_view import SEND
 from messo.messages.mailbox import Filters
@@ -22,7 +22,7 @@ from messo.sandbox.fiscal_codes import many
 from tests.conftest import Running
 from tests.events.told import FACTS
 from tests.messages.mail import PAYMENT, Mail, fill
-from tests.world import AUTO, STRANGER, World
+from tests.world import AUTO, STRANGER, World, add_configuration
 
 CITIZENS = iter(many(200))
 
@@ -220,26 +220,28 @@ async def test_a_message_of_send_has_its_own_category(pool: Pool) -> None:
     ("configured", "unread", "read"),
     [("ALWAYS", True, True), ("ONCE", True, False), ("NEVER", False, False)],
 )
-async def test_a_precondition_the_message_does_not_say_is_the_configuration_s(
-    pool: Pool, mail: Mail, world: World, configured: str, unread: bool, read: bool
+async def test_a_precondition_the_message_does_not_say_is_the_configuration_s_when_it_is_sent(
+    pool: Pool,
+    mail: Mail,
+    world: World,
+    secrets: Secrets,
+    configured: str,
+    unread: bool,
+    read: bool,
 ) -> None:
-    citizen, configuration = await enrol(pool), new_id()
+    citizen = await enrol(pool)
     async with pool.transaction() as conn:
-        await conn.run(
-            configurations.queries.create_configuration,
-            id=configuration,
-            institution_id=world.anna.institution,
-            name="x",
-            description="x",
-            has_precondition=configured,
-            now=clock.now(),
+        configuration = await add_configuration(
+            conn, secrets, world.anna.institution, has_precondition=configured
         )
-    message_id = await mail.send(
-        world.anna,
-        citizen,
-        third_party_data={"id": "1", "configuration_id": configuration.lower()},
-    )
+    third = {"id": "1", "configuration_id": configuration.lower()}
+    message_id = await mail.send(world.anna, citizen, third_party_data=third)
     async with pool.transaction() as conn:
+        # What the configuration says later is of later messages.
+        await conn.raw.execute(
+            "UPDATE content.configuration SET has_precondition = $1",
+            "NEVER" if configured == "ALWAYS" else "ALWAYS",
+        )
         before = await mailbox.read_message(conn, citizen, message_id)
         await mailbox.mark(conn, citizen, [message_id], read=True)
         after = await mailbox.read_message(conn, citizen, message_id)

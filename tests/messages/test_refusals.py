@@ -10,10 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from messo.base import clock
+from messo.base.crypto import Secrets
 from messo.base.db import Pool
-from messo.base.ids import new_id
-from messo.content import configurations
 from messo.services import keys
 from messo.services.permissions import Permission
 from messo.services.services import (
@@ -25,7 +23,18 @@ from messo.services.services import (
 )
 from messo.settings import Settings
 from tests.conftest import Running
-from tests.world import ACTOR, ALL, AUTO, MANUAL, SANDBOX, Caller, World, add_service, message
+from tests.world import (
+    ACTOR,
+    ALL,
+    AUTO,
+    MANUAL,
+    SANDBOX,
+    Caller,
+    World,
+    add_configuration,
+    add_service,
+    message,
+)
 
 FISCAL_CODE = (
     "^[A-Z]{6}[0-9LMNPQRSTUV]{2}[ABCDEHLMPRST][0-9LMNPQRSTUV]{2}[A-Z][0-9LMNPQRSTUV]{3}[A-Z]$"
@@ -76,20 +85,10 @@ async def sender(running: Running, pool: Pool, world: World) -> Sender:
 
 
 @pytest.fixture(scope="module")
-async def configuration(pool: Pool) -> Callable[[str], Awaitable[str]]:
+async def configuration(pool: Pool, secrets: Secrets) -> Callable[[str], Awaitable[str]]:
     async def make(institution: str) -> str:
-        made = new_id()
         async with pool.transaction() as conn:
-            await conn.run(
-                configurations.queries.create_configuration,
-                id=made,
-                institution_id=institution,
-                name="Documenti",
-                description="I documenti",
-                has_precondition="NEVER",
-                now=clock.now(),
-            )
-        return made
+            return await add_configuration(conn, secrets, institution)
 
     return make
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from messo.base import clock
 from messo.base.crypto import Secrets, new_secret
 from messo.base.db import Pool
-from messo.base.http import Router
+from messo.base.endpoint import Router
 from messo.base.ids import lowest_id, new_id
 from messo.base.limits import RateLimit
 from messo.notifications.channels.email import return_path

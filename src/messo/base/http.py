@@ -1,30 +1,24 @@
 """Requests and answers of the API, problem documents (RFC 9457), and bodies read within bounds.
 
-API routes are plain ASGI callables made by `Endpoint`: no framework stands between the server and
+API routes are plain ASGI callables made by `endpoint.Endpoint`: no framework stands between the server and
 a function that takes a `Request` and returns an `Answer`.
 """
 
 import re
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from messo.base import db, log, metrics
-from messo.base.coalesce import QueueFullError
 from messo.base.ids import new_id
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
-
-logger = log.get(__name__)
 
 # Some proxies write 192.0.2.1:50312 or [2001:db8::1]:50312.
 _WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?\Z|([\d.]+):\d+\Z")
@@ -64,13 +58,27 @@ class Answer:
 
 
 class StreamedAnswer(Answer):
-    """An answer too large for memory: its body comes in pieces, in chunks of no announced length."""
+    """An answer too large for memory: its body comes in pieces.
 
-    __slots__ = ("pieces",)
+    `close` is called at the end, however that comes. `within_s`: how long it may take to send,
+    with a client that is slow to read. Without a content-length among the headers it is sent in
+    chunks.
+    """
 
-    def __init__(self, status: int, pieces: AsyncIterator[bytes], headers: Headers) -> None:
+    __slots__ = ("close", "pieces", "within_s")
+
+    def __init__(
+        self,
+        status: int,
+        pieces: AsyncIterator[bytes],
+        headers: Headers,
+        close: Callable[[], Awaitable[object]] | None = None,
+        within_s: float | None = None,
+    ) -> None:
         super().__init__(status, b"", headers)
         self.pieces = pieces
+        self.close = close
+        self.within_s = within_s
 
 
 class Problem(Exception):  # noqa: N818  RFC 9457 calls it a problem
@@ -257,7 +265,7 @@ class Route:
     """One operation of the API: where it is, what runs, and what the reference says of it.
 
     `answers` maps a status to the type of the body and what it means. `public`: nobody needs to
-    say who they are.
+    say who they are. `takes_rest`: the last parameter is all the rest of the path, with its slashes.
     """
 
     method: str
@@ -270,104 +278,4 @@ class Route:
     answers: Mapping[int, tuple[Any, str]] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
     public: bool = False
-
-
-class Router:
-    """Finds the endpoint of a request: exact paths by look-up, the others by pattern."""
-
-    def __init__(self, routes: Sequence[Route]) -> None:
-        self._exact: dict[tuple[str, str], Endpoint] = {}
-        self._patterns: list[tuple[str, re.Pattern[str], Endpoint]] = []
-        for route in routes:
-            endpoint = Endpoint(route.name, route.function)
-            if "{" in route.path:
-                pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path)
-                self._patterns.append((route.method, re.compile(pattern + r"\Z"), endpoint))
-            else:
-                self._exact[route.method, route.path] = endpoint
-
-    def find(self, scope: Scope) -> "Endpoint | None":
-        """The endpoint, with its path parameters put into the scope."""
-        method, path = scope["method"], scope["path"]
-        endpoint = self._exact.get((method, path))
-        if endpoint is not None:
-            return endpoint
-        for known, pattern, candidate in self._patterns:
-            if known == method and (match := pattern.match(path)):
-                scope["path_params"] = match.groupdict()
-                return candidate
-        return None
-
-
-class Endpoint:
-    """One route of the API as an ASGI application.
-
-    Adds the request id, the security headers, metrics and one log line; turns a `Problem` into its
-    document and everything unforeseen into a 500 that tells nothing.
-    """
-
-    def __init__(self, name: str, function: Callable[[Request], Awaitable[Answer]]) -> None:
-        self.name = name
-        self.function = function
-        self._seconds = metrics.request_seconds.labels(name)
-        self._counts: dict[int, Any] = {}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began = time.perf_counter()
-        request = Request(scope, receive, scope.get("path_params") or {})
-        try:
-            answer = await self.function(request)
-        except Problem as problem:
-            answer = problem.answer()
-        except ClientGoneError:
-            return
-        except Exception as error:  # noqa: BLE001  the last resort of every route
-            answer = _unforeseen(request.id, self.name, error)
-        await self._send(answer, request, send)
-        elapsed = time.perf_counter() - began
-        self._seconds.observe(elapsed)
-        count = self._counts.get(answer.status)
-        if count is None:
-            count = self._counts[answer.status] = metrics.requests.labels(self.name, answer.status)
-        count.inc()
-        if answer.status >= HTTPStatus.BAD_REQUEST:
-            # Never the path: compatible routes carry fiscal codes in it.
-            logger.info(
-                "refused",
-                request=request.id,
-                route=self.name,
-                status=answer.status,
-                ms=round(elapsed * 1000, 1),
-            )
-
-    async def _send(self, answer: Answer, request: Request, send: Send) -> None:
-        headers = [
-            *answer.headers,
-            *request.answer_headers,
-            (b"x-request-id", request.id.encode()),
-            *SECURITY,
-        ]
-        if not isinstance(answer, StreamedAnswer):
-            headers.append((b"content-length", b"%d" % len(answer.body)))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        if isinstance(answer, StreamedAnswer):
-            async for piece in answer.pieces:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": answer.body})
-
-
-def _unforeseen(request_id: str, route: str, error: Exception) -> Answer:
-    if isinstance(error, QueueFullError) or db.passes(error):
-        logger.warning("not available", request=request_id, route=route, error=log.describe(error))
-        problem = not_available(
-            "The database did not confirm this. Try again: with an Idempotency-Key nothing is kept "
-            "twice."
-        )
-    else:
-        logger.error("unforeseen", request=request_id, route=route, exc_info=error)
-        problem = Problem(
-            500,
-            "Internal server error",
-            f"Something went wrong on our side. Quote the request id {request_id} to report it.",
-        )
-    return problem.answer()
+    takes_rest: bool = False

@@ -5,17 +5,18 @@ a name that points elsewhere a moment later gains nothing. Redirects are not fol
 kept, and no proxy is taken from the environment.
 """
 
+import asyncio
+import contextlib
 import functools
 import re
 import socket
 import ssl
+import time
 import weakref
-import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 import aiohttp
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict
 from prometheus_client import Counter
 
 from messo.base.addresses import Network, Permitted, Resolve, Resolver, SystemNames, Target, parse
@@ -27,12 +28,14 @@ from messo.base.outbound_errors import (
     TooLargeError,
     UnreachableError,
 )
+from messo.base.outbound_reply import Limits, OpenReply, Reply, foreseen
 from messo.base.places import Outcome, Places
 
 __all__ = [
     "BusyError",
     "ForbiddenAddressError",
     "Limits",
+    "OpenReply",
     "Outbound",
     "OutboundError",
     "Reply",
@@ -48,37 +51,13 @@ _UNABLE = {502, 503, 504}  # the host answers, and says that it cannot
 _FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")  # RFC 9110, section 5.6.2
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e]*\Z")
 _PER_CONNECTION = {"host", "connection", "content-length", "transfer-encoding", "te", "upgrade"}
-_PACKED = {"gzip", "x-gzip", "deflate"}
 
 outcomes = Counter(
     "messo_outbound", "Requests sent outside, by what came of them.", ["outcome"], registry=registry
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long and how large, at most.
-
-    `connect_s`: until connected, names and TLS included. `total_s`: until the whole answer has
-    come. `wait_s`: for a place, before all that. `answer_bytes`: of a body, unpacked.
-    """
-
-    connect_s: float = 2
-    total_s: float = 10
-    wait_s: float = 0.5
-    answer_bytes: int = 64 * 1024
-
-
 _USUAL = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer, whatever its status; 3xx among them. Names of headers ignore case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class Outbound:
@@ -94,12 +73,14 @@ class Outbound:
         open_s: float = 15,
         longest_s: float = 600,
         tls: ssl.SSLContext | None = None,
+        unable: Collection[int] = _UNABLE,
     ) -> None:
         """`allowed`: networks that may be asked although not public, and without encryption.
 
         `per_host` and `connections`: requests under way to one host and in all. `open_s` and
         `longest_s`: how long a host that fails is left alone, at first and at most, in seconds.
-        `resolve` and `tls` replace the system's names and authorities.
+        `resolve` and `tls` replace the system's names and authorities. `unable`: statuses that
+        count as failures of the host.
         """
         self._allowed = tuple(allowed)
         self._connections = connections
@@ -107,6 +88,7 @@ class Outbound:
         self._names = SystemNames()
         self._resolve = resolve or self._names
         self._tls = tls
+        self._unable = unable
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
@@ -124,28 +106,57 @@ class Outbound:
         Raises `ForbiddenAddressError`, `UnreachableError`, `TooLargeError`, `BusyError`, and
         `OutboundError` itself for headers that cannot be sent.
         """
+        async with self.open(method, url, headers=headers, body=body, limits=limits) as reply:
+            return await reply.read()
+
+    @contextlib.asynccontextmanager
+    async def open(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        limits: Limits = _USUAL,
+        place: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> AsyncIterator[OpenReply]:
+        """Send one request; its answer can be read, or passed on piece by piece, until this is left.
+
+        `place`: whose places and circuit these are, if not the host's own. `tls`: for this request
+        alone, with a certificate of ours or other authorities. Raises as `send` does, and so does
+        reading the answer.
+        """
+        told = "cancelled"
         try:
             target = parse(url)
             if target.is_literal:  # no resolver will see it
                 Permitted(self._allowed, public=target.scheme == "https").require(target.host)
             sent = _headers(headers)
-            place = await self._places.enter(
-                (target.scheme, target.host, target.port), limits.wait_s
-            )
+            host = (target.scheme, target.host, target.port)
+            key = host if place is None else (place, "", 0)
+            taken = await self._places.enter(key, limits.wait_s)
             outcome: Outcome = "neither"
             try:
-                reply = await self._exchange(method, target, sent, body, limits)
-                outcome = "failed" if reply.status in _UNABLE else "answered"
+                reply = await self._request(method, target, sent, body, limits, tls)
+                outcome = "failed" if reply.status in self._unable else "answered"
+                told = f"{reply.status // 100}xx"
+                try:
+                    yield reply
+                finally:
+                    reply.close()
+                    if reply.is_broken:  # whoever read it may have kept the error to themselves
+                        outcome = "failed"
             except UnreachableError:
                 outcome = "failed"
                 raise
             finally:
-                place.leave(outcome)
+                taken.leave(outcome)
         except OutboundError as error:
-            _outcome(error.kind).inc()
+            told = error.kind
             raise
-        _outcome(f"{reply.status // 100}xx").inc()
-        return reply
+        finally:
+            _outcome(told).inc()
 
     def room(self, origin: str) -> tuple[int, float]:
         """How many more requests may begin at `https://host` now, and the seconds others better wait."""
@@ -159,28 +170,32 @@ class Outbound:
         self._sessions.clear()
         self._names.close()
 
-    async def _exchange(
-        self, method: str, target: Target, headers: CIMultiDict[str], body: bytes, limits: Limits
-    ) -> Reply:
+    async def _request(
+        self,
+        method: str,
+        target: Target,
+        headers: CIMultiDict[str],
+        body: bytes,
+        limits: Limits,
+        tls: ssl.SSLContext | None,
+    ) -> OpenReply:
         if self._is_crowded():
             headers["Connection"] = "close"
-        session = self._session(target.scheme)
+        began = time.monotonic()
         try:
-            response = await session.request(
-                method,
-                target.url,
-                headers=headers,
-                data=body or None,
-                allow_redirects=False,
-                timeout=_timeout(limits),
-            )
-            try:
-                packed = await _read(response, method, limits.answer_bytes)
-            finally:
-                response.close()  # unless it was read to its end, and may be used again
+            async with asyncio.timeout(limits.first_byte_s or limits.total_s):
+                response = await self._session(target.scheme).request(
+                    method,
+                    target.url,
+                    headers=headers,
+                    data=body or None,
+                    allow_redirects=False,
+                    timeout=_timeout(limits.connect_s),
+                    ssl=tls or self._tls or True,
+                )
         except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
-            raise _foreseen(error) from None
-        return _unpack(response, packed, limits.answer_bytes)
+            raise foreseen(error) from None
+        return OpenReply(response, limits, time.monotonic() - began)
 
     def _session(self, scheme: str) -> aiohttp.ClientSession:
         """One for each scheme: without encryption fewer addresses are permitted."""
@@ -200,7 +215,6 @@ class Outbound:
             session = self._sessions[scheme] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     resolver=Resolver(self._resolve, permitted),
-                    ssl=self._tls or True,
                     limit=0,  # the places are the limit
                     keepalive_timeout=_KEEP_S,
                     socket_factory=connect,
@@ -226,11 +240,9 @@ class Outbound:
 
 
 @functools.cache
-def _timeout(limits: Limits) -> aiohttp.ClientTimeout:
-    """As aiohttp counts it: the whole time covers the reading of the body."""
-    return aiohttp.ClientTimeout(
-        total=limits.total_s, connect=limits.connect_s, ceil_threshold=1000
-    )
+def _timeout(connect_s: float) -> aiohttp.ClientTimeout:
+    """Only of connecting: the other bounds are ours, for who passes an answer on may be slow."""
+    return aiohttp.ClientTimeout(connect=connect_s, ceil_threshold=1000)
 
 
 @functools.cache
@@ -254,51 +266,3 @@ def _check_name(name: str) -> None:
     # The client writes those about the connection itself, so that they fit.
     if not _FIELD_NAME.match(name) or name.lower() in _PER_CONNECTION:
         raise OutboundError("header")
-
-
-async def _read(response: aiohttp.ClientResponse, method: str, most: int) -> bytes:
-    """The body as it came. `most`: bytes."""
-    if method != "HEAD" and (response.content_length or 0) > most:
-        raise TooLargeError("too large")
-    body = bytearray()
-    async for part in response.content.iter_any():
-        body += part
-        if len(body) > most:
-            raise TooLargeError("too large")
-    return bytes(body)
-
-
-def _unpack(response: aiohttp.ClientResponse, body: bytes, most: int) -> Reply:
-    """The answer, with its body unpacked if it was packed although we asked not to."""
-    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
-    if not body or coding in {"identity", ""}:
-        return Reply(response.status, response.headers, body)
-    if coding not in _PACKED:
-        raise TooLargeError("encoding")
-    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, whichever it is
-    try:
-        plain = unpacking.decompress(body, most + 1)
-    except zlib.error:
-        raise UnreachableError("malformed") from None
-    if len(plain) > most:
-        raise TooLargeError("too large")
-    if not unpacking.eof:
-        raise UnreachableError("malformed")
-    headers = CIMultiDict(response.headers)
-    for name in ("Content-Encoding", "Content-Length"):
-        headers.popall(name, None)
-    return Reply(response.status, CIMultiDictProxy(headers), plain)
-
-
-def _foreseen(error: Exception) -> OutboundError:
-    if isinstance(error, TimeoutError):
-        return UnreachableError("timeout")
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return UnreachableError("tls")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return UnreachableError("refused")
-    if isinstance(error, aiohttp.InvalidURL):
-        return ForbiddenAddressError("url")
-    if isinstance(error, aiohttp.ClientResponseError | ValueError):
-        return UnreachableError("malformed")
-    return UnreachableError("reset")

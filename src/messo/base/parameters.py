@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 from messo.base.http import Problem, Request
 
 _NUMBER = re.compile(r"[0-9]{1,9}\Z", re.ASCII)
+_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 _TITLE = "Bad request"
 
 
@@ -19,6 +20,19 @@ def of_query(request: Request) -> dict[str, str]:
 def storable(text: str) -> bool:
     """Whether the database takes this text at all: no NUL, no half of a surrogate pair."""
     return "\x00" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The Idempotency-Key header, if there is one. `Problem` 400 if it is not usable."""
+    key = request.header(b"idempotency-key")
+    if key is not None and not _KEY.match(key):
+        raise Problem(
+            400,
+            "Bad parameters",
+            "Idempotency-Key must be 1 to 255 visible ASCII characters, without spaces.",
+            field="Idempotency-Key",
+        )
+    return key
 
 
 def boolean(given: Mapping[str, str], name: str) -> bool:

@@ -13,12 +13,14 @@ from messo.commands.database import (
     in_transaction,
     read_secrets,
 )
+from messo.commands.remote_content import check_remote
 from messo.commands.webhooks import webhook
 from messo.settings import Settings
 
 institution = typer.Typer(help="Institutions: create, grant, suspend.", no_args_is_help=True)
 service = typer.Typer(help="Services: create, keys, suspend.", no_args_is_help=True)
 service.add_typer(webhook, name="webhook")
+service.command("check-remote")(check_remote)
 
 Reason = Annotated[str, typer.Option(help="Why, for the audit log.")]
 InstitutionId = Annotated[str, typer.Argument(help="The institution's id.")]

@@ -1,31 +1,182 @@
-"""Remote-content configurations, and the rule that a message names only one of its sender's own."""
+"""Configurations as their institutions keep them: created, listed, read, replaced.
 
-from messo.base.db import Pool
+The caller has checked who asks. There is no way to delete one: messages that were sent name it.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import UNSET
+
+from messo.base import clock
+from messo.base.crypto import Secrets
+from messo.base.db import Connection, Row
+from messo.base.http import Problem
+from messo.base.ids import new_id
 from messo.base.sql import Queries
-from messo.services import Directory
+from messo.content import wire
+from messo.operations import record
+from messo.services import changed, not_allowed
 
 queries = Queries("messo.content")
 
 
-class Configurations:
-    """Who owns a configuration: answered from memory, as fresh as the directory of keys."""
+class Sealed(msgspec.Struct, omit_defaults=True):
+    """What of a configuration is encrypted: keys, and the fiscal codes of those who try."""
 
-    def __init__(self, pool: Pool, directory: Directory) -> None:
-        self.pool = pool
-        self.directory = directory
-        self._version = 0
-        self._owners: dict[str, str] = {}
+    disable_lollipop_for: list[str] = []
+    is_lollipop_enabled: bool = False
+    prod_environment: wire.Environment | msgspec.UnsetType = UNSET
+    test_environment: wire.TestEnvironment | msgspec.UnsetType = UNSET
 
-    async def owner(self, configuration_id: str) -> str | None:
-        """The institution that made it, or None. Ids are compared as ULIDs, in any letter case."""
-        if self._version != self.directory.version:
-            self._owners.clear()
-            self._version = self.directory.version
-        wanted = configuration_id.upper()
-        if wanted not in self._owners:
-            async with self.pool.connection() as conn:
-                owner = await conn.value(queries.owner_of, id=wanted)
-            if owner is None:
-                return None
-            self._owners[wanted] = owner
-        return self._owners[wanted]
+
+_sealed = msgspec.json.Decoder(Sealed)
+
+
+@dataclass(frozen=True)
+class Repeatable:
+    """The key under which something is made once, and what was asked."""
+
+    key: str
+    asked: bytes
+
+
+async def create(
+    conn: Connection,
+    secrets: Secrets,
+    institution_id: str,
+    new: wire.NewConfiguration,
+    repeatable: Repeatable | None = None,
+) -> wire.Configuration:
+    """Make one; or answer the one made before under the same key.
+
+    `Problem` 422 for a key that stands for something else.
+    """
+    fresh = new_id()
+    digest = secrets.keyed_digest(repeatable.asked.hex()) if repeatable else None
+    written = await conn.run(
+        queries.create_configuration,
+        id=fresh,
+        institution_id=institution_id,
+        idempotency_key=repeatable.key if repeatable else None,
+        idempotency_digest=digest,
+        **_columns(secrets, fresh, new),
+    )
+    if written:
+        await _tell(conn, institution_id, "remote_content.create", fresh)
+        return await read(conn, secrets, institution_id, fresh)
+    first = await conn.row(
+        queries.find_repeated,
+        institution_id=institution_id,
+        idempotency_key=repeatable.key if repeatable else None,
+    )
+    if first is None or first["idempotency_digest"] != digest:
+        raise Problem(
+            422,
+            "Idempotency key reused",
+            "This Idempotency-Key was used for another configuration. Use a new key for a new one.",
+            field="Idempotency-Key",
+        )
+    return await read(conn, secrets, institution_id, first["id"])
+
+
+async def list_all(
+    conn: Connection, secrets: Secrets, institution_id: str
+) -> wire.ConfigurationList:
+    """All of an institution, with their keys."""
+    rows = await conn.rows(queries.list_configurations, institution_id=institution_id)
+    return wire.ConfigurationList([shown(secrets, row) for row in rows])
+
+
+async def read(
+    conn: Connection, secrets: Secrets, institution_id: str, configuration_id: str
+) -> wire.Configuration:
+    """One, with its keys. `Problem` 404 if there is none, 403 if it is another's."""
+    row = await conn.row(queries.read_configuration, id=configuration_id)
+    return shown(secrets, _own(row, institution_id))
+
+
+async def find(conn: Connection, secrets: Secrets, configuration_id: str) -> wire.Configuration:
+    """One, whoever owns it: for operators. `Problem` 404 if there is none."""
+    row = await conn.row(queries.read_configuration, id=configuration_id)
+    if row is None:
+        raise _missing()
+    return shown(secrets, row)
+
+
+async def replace(
+    conn: Connection,
+    secrets: Secrets,
+    institution_id: str,
+    configuration_id: str,
+    new: wire.NewConfiguration,
+) -> None:
+    """All of it but id and owner: an environment that is left out is gone. Raises as `read`."""
+    _own(await conn.row(queries.read_configuration, id=configuration_id), institution_id)
+    await conn.run(
+        queries.replace_configuration,
+        id=configuration_id,
+        institution_id=institution_id,
+        **_columns(secrets, configuration_id, new),
+    )
+    await _tell(conn, institution_id, "remote_content.replace", configuration_id)
+
+
+def shown(secrets: Secrets, row: Row) -> wire.Configuration:
+    """A row with what is encrypted in it."""
+    sealed = Sealed()
+    if row["sealed"] is not None:
+        sealed = _sealed.decode(secrets.unseal(row["sealed"], _about(row["id"])))
+    return wire.Configuration(
+        configuration_id=row["id"],
+        user_id=row["institution_id"],
+        name=row["name"],
+        description=row["description"],
+        has_precondition=row["has_precondition"],
+        disable_lollipop_for=sealed.disable_lollipop_for,
+        is_lollipop_enabled=sealed.is_lollipop_enabled,
+        prod_environment=sealed.prod_environment,
+        test_environment=sealed.test_environment,
+    )
+
+
+def _columns(
+    secrets: Secrets, configuration_id: str, new: wire.NewConfiguration
+) -> dict[str, object]:
+    sealed = Sealed(
+        new.disable_lollipop_for,
+        new.is_lollipop_enabled,
+        new.prod_environment,
+        new.test_environment,
+    )
+    return {
+        "name": new.name,
+        "description": new.description,
+        "has_precondition": new.has_precondition,
+        "sealed": secrets.seal(msgspec.json.encode(sealed), _about(configuration_id)),
+        "now": clock.now(),
+    }
+
+
+async def _tell(conn: Connection, institution_id: str, action: str, configuration_id: str) -> None:
+    # Not the address: its path may be a secret.
+    await record(conn, f"institution:{institution_id}", action, configuration_id)
+    await changed(conn)
+
+
+def _own(row: Row | None, institution_id: str) -> Row:
+    if row is None:
+        raise _missing()
+    if row["institution_id"] != institution_id:
+        raise not_allowed("This configuration belongs to another institution.")
+    return row
+
+
+def _missing() -> Problem:
+    return Problem(
+        404, "Not found", "There is no remote-content configuration with this id.", field="id"
+    )
+
+
+def _about(configuration_id: str) -> str:
+    return f"content.configuration:{configuration_id}"

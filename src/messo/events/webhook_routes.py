@@ -22,7 +22,6 @@ from messo.events.webhooks import Repeatable, Webhooks
 T = TypeVar("T")
 
 BODY_LIMIT = 16 * 1024
-_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 _ID = re.compile(ULID)
 _new = msgspec.json.Decoder(wire.NewWebhook)
 _change = msgspec.json.Decoder(wire.WebhookChange)
@@ -147,16 +146,9 @@ def _must_be_storable(service_id: str | None) -> None:
 
 
 def _repeatable(request: Request, new: wire.NewWebhook) -> Repeatable | None:
-    key = request.header(b"idempotency-key")
+    key = parameters.idempotency_key(request)
     if key is None:
         return None
-    if not _KEY.match(key):
-        raise Problem(
-            400,
-            "Bad parameters",
-            "Idempotency-Key must be 1 to 255 visible ASCII characters.",
-            field="Idempotency-Key",
-        )
     return Repeatable(key, sha256(msgspec.json.encode(new, order="sorted")).digest())
 
 

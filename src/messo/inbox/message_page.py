@@ -1,16 +1,17 @@
 """One message: read, acted upon, put into a calendar, printed, or sent back as not meant for me."""
 
 from datetime import datetime
-from urllib.parse import quote
 
 from starlette.responses import Response
 from starlette.routing import Route
 
 from messo.base.http import Problem
 from messo.inbox import calendar
+from messo.inbox.message_shown import Letter, show_letter
+from messo.inbox.remote_page import is_remote, show_remote
 from messo.inbox.rendering import headers
-from messo.inbox.visit import Visit, citizen_page, redirect
-from messo.messages import buttons, mailbox, markdown
+from messo.inbox.visit import Afterwards, Visit, citizen_page, redirect
+from messo.messages import mailbox
 from messo.messages.mailbox import Message
 from messo.services import catalog
 
@@ -25,26 +26,17 @@ def routes() -> list[Route]:
     ]
 
 
-async def show(visit: Visit) -> Response:
-    """The message. Opening it marks it read, in the same transaction."""
+async def show(visit: Visit) -> Response | Afterwards:
+    """The message. Opening it marks it read: one that its institution serves, once it is there."""
     message = await _read(visit)
     line = message.line
-    if not line.is_read and visit.request.method == "GET":  # HEAD asks without showing
+    letter = Letter(message, await catalog.read_service(visit.conn, line.service_id))
+    is_shown = visit.request.method == "GET"  # HEAD asks without showing
+    if is_shown and is_remote(letter):
+        return lambda: show_remote(visit, letter)
+    if is_shown and not line.is_read:
         await mailbox.mark(visit.conn, visit.fiscal_code, [line.id], read=True)
-    language = visit.texts.language
-    return visit.page(
-        "message_page.html",
-        message=message,
-        line=line,
-        body=markdown.render(message.content.markdown),
-        buttons=buttons.of_message(message.content.markdown, language),
-        service=await catalog.read_service(visit.conn, line.service_id),
-        calendars=calendar.calendar_links(line.organization_name, line.due_date, language)
-        if line.due_date
-        else [],
-        back=_back(line.id, archived=line.is_archived),
-        done=visit.request.query_params.get("done", ""),
-    )
+    return show_letter(visit, letter)
 
 
 async def show_due_date(visit: Visit) -> Response:
@@ -86,8 +78,3 @@ async def _read(visit: Visit) -> Message:
     if message is None:
         raise Problem(404, "Not found", "")
     return message
-
-
-def _back(message_id: str, *, archived: bool) -> str:
-    """The list, at this message: whoever was far down is there again."""
-    return f"/?{'archived=1&' if archived else ''}at={quote(message_id)}#m-{quote(message_id)}"

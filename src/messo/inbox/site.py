@@ -8,9 +8,11 @@ from starlette.routing import BaseRoute, Route
 from messo.base import metrics
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
+from messo.content import Fetch, PdfCheck
 from messo.inbox import (
     about,
     assets,
+    attachment_page,
     email_pages,
     entrance,
     language,
@@ -19,12 +21,14 @@ from messo.inbox import (
     my_data,
     notices,
     preferences,
+    remote_page,
     services_pages,
     sessions,
     welcome,
     worker_script,
 )
 from messo.inbox.rendering import Renderer
+from messo.inbox.turns import Turns
 from messo.inbox.visit import Site, Visit, Welcome, open_page
 from messo.login import LoginFlow, Web, web_limits
 from messo.recipients.email import SendValidation
@@ -44,12 +48,24 @@ def make(
     flow: LoginFlow,
     welcome: Welcome,
     send_validation: SendValidation | None,
+    fetch: Fetch,
+    pdf_check: PdfCheck,
 ) -> Site:
     """What pages need, from what the process has."""
     limits = web_limits(settings)
     web = Web(secrets, settings.public_url, limits)
     return Site(
-        pool, secrets, settings, flow, web, limits, Renderer(flow.issuer), welcome, send_validation
+        pool,
+        secrets,
+        settings,
+        flow,
+        web,
+        limits,
+        Renderer(flow.issuer),
+        welcome,
+        send_validation,
+        fetch,
+        Turns(pdf_check),
     )
 
 
@@ -61,6 +77,8 @@ def routes() -> list[BaseRoute]:
         *entrance.routes(),
         *message_list.routes(),
         *message_page.routes(),
+        *remote_page.routes(),
+        *attachment_page.routes(),
         *welcome.routes(),
         *services_pages.routes(),
         *preferences.routes(),

@@ -16,10 +16,12 @@ from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
 from messo.base.http import Problem
 from messo.base.ids import new_id
+from messo.content import Fetch
 from messo.inbox import languages
 from messo.inbox.forms import Form, read_form
 from messo.inbox.languages import Language, Texts
 from messo.inbox.rendering import Renderer
+from messo.inbox.turns import Turns
 from messo.login import Identity, Limits, LoginFlow, Session, Web, find_session
 from messo.recipients import Profile, language_of, read_profile
 from messo.recipients.email import SendValidation
@@ -46,6 +48,8 @@ class Site:
     render: Renderer
     welcome: Welcome
     send_validation: SendValidation | None  # None: no mail server
+    fetch: Fetch
+    turns: Turns
 
 
 @dataclass
@@ -115,11 +119,14 @@ def is_onboarded(profile: Profile, site: Site) -> bool:
     )
 
 
-Function = Callable[[Visit], Awaitable[Response]]
+# What is done once the transaction is over, for it takes others' time.
+Afterwards = Callable[[], Awaitable[Response]]
+Function = Callable[[Visit], Awaitable[Response | Afterwards]]
+OpenFunction = Callable[[Visit], Awaitable[Response]]
 
 
 def open_page(
-    path: str, name: str, function: Function, *, methods: tuple[str, ...] = ("GET",)
+    path: str, name: str, function: OpenFunction, *, methods: tuple[str, ...] = ("GET",)
 ) -> Route:
     """A page for everybody. It knows the visitor's session if there is one, and reads no form."""
 
@@ -139,13 +146,14 @@ def citizen_page(
     *,
     methods: tuple[str, ...] = ("GET",),
     before_welcome: bool = False,
-    stranger: Function | None = None,
+    stranger: OpenFunction | None = None,
     by_itself: bool = False,
 ) -> Route:
     """A page for a citizen who is logged in, in one transaction, its form checked.
 
     `before_welcome`: also for one who has not finished the first steps; all others are led there.
-    `stranger`: what somebody sees there who was not logged in. `by_itself`: scripts ask for it, so
+    What it answers instead of a page is called after the transaction. `stranger`: what somebody
+    sees there who was not logged in. `by_itself`: scripts ask for it, so
     that it does not keep a session open whose citizen has gone away.
     """
 
@@ -166,7 +174,9 @@ def citizen_page(
             if not before_welcome and not is_onboarded(visit.profile, visit.site):
                 return redirect("/welcome")
             visit._conn = conn  # noqa: SLF001
-            return await function(visit)
+            answer = await function(visit)
+            visit._conn = None  # noqa: SLF001
+        return answer if isinstance(answer, Response) else await answer()
 
     return _route(path, name, run, methods)
 
@@ -201,7 +211,7 @@ def _turned_away(visit: Visit) -> Response:
     return visit.error(401, "expired", back=path, lost=False)
 
 
-def _route(path: str, name: str, run: Function, methods: tuple[str, ...]) -> Route:
+def _route(path: str, name: str, run: OpenFunction, methods: tuple[str, ...]) -> Route:
     seconds = metrics.request_seconds.labels(name)
 
     async def endpoint(request: Request) -> Response:

@@ -9,6 +9,7 @@ token of forms) and the functions about sessions. API routes of other rooms auth
 
 from messo.login.bearer import BearerAuthenticate
 from messo.login.clients import ClientTarget
+from messo.login.device_key import DeviceKey, public_key
 from messo.login.flow import Finished, LoginFlow
 from messo.login.provider import Provider, issuer
 from messo.login.refusal import LoginError
@@ -35,6 +36,7 @@ from messo.login.web import Web, label
 __all__ = [
     "BearerAuthenticate",
     "ClientTarget",
+    "DeviceKey",
     "Finished",
     "Identity",
     "Limits",
@@ -56,6 +58,7 @@ __all__ = [
     "label",
     "list_sessions",
     "open_session",
+    "public_key",
     "put_sessions",
     "web_limits",
 ]

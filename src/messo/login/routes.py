@@ -16,6 +16,7 @@ from messo.base.wire import ULID, ProblemDocument, Ulid
 from messo.login import wire
 from messo.login.bearer import BearerAuthenticate
 from messo.login.clients import ClientTarget, is_registered, take_code
+from messo.login.device_key import DeviceKey, read_device_key
 from messo.login.flow import LoginFlow
 from messo.login.refusal import LoginError
 from messo.login.sessions import (
@@ -37,6 +38,7 @@ _CHALLENGE = re.compile(r"[A-Za-z0-9._~-]{43,128}\Z")  # RFC 7636, section 4.2
 _STATE = re.compile(r"[\x20-\x7e]{0,500}\Z")  # RFC 6749, appendix A.5
 _FIELDS = re.compile(r"\(([A-Za-z]+(?:,[A-Za-z]+)*)?\)\Z")
 _ULID = re.compile(ULID)
+_KEY, _KEY_HASH = "x-pagopa-lollipop-pub-key", "x-pagopa-lollipop-pub-key-hash-algo"
 _token_request = msgspec.json.Decoder(wire.TokenRequest)
 
 
@@ -73,6 +75,7 @@ class LoginRoutes:
 
     async def token(self, request: Request) -> Answer:
         given = decode(await request.json_body(_BODY), _token_request)
+        device_key = _device_key(request)
         async with self.pool.transaction() as conn:
             granted = await take_code(
                 conn, self.secrets, given.code, given.code_verifier, given.redirect_uri
@@ -80,7 +83,9 @@ class LoginRoutes:
             if granted is not None:
                 await self.welcome(conn, granted.identity)
                 limits = self.authenticate.limits
-                token = await open_session(conn, granted.identity, "client", granted.client, limits)
+                token = await open_session(
+                    conn, granted.identity, "client", granted.client, limits, device_key
+                )
         if granted is None:
             # Not which of them: whoever guesses learns nothing.
             raise Problem(
@@ -100,6 +105,8 @@ class LoginRoutes:
             "spidLevel": session.identity.level,
             "expirationDate": clock.to_wire(session.expires_at),
         }
+        if session.device_key:
+            known["lollipopAssertionRef"] = session.device_key.assertion_ref
         shown = {name: value for name, value in known.items() if wanted is None or name in wanted}
         return _json(msgspec.convert(shown, wire.SessionFields))
 
@@ -192,6 +199,15 @@ class LoginRoutes:
                     415: (problem, "The body is not JSON."),
                     503: refusals[503],
                 },
+                (
+                    Parameter(
+                        _KEY,
+                        "header",
+                        "The device's public key, base64url of its JSON Web Key: content of some "
+                        "institutions opens only to requests that it has signed.",
+                    ),
+                    Parameter(_KEY_HASH, "header", "`sha256` unless given, `sha384`, `sha512`."),
+                ),
                 public=True,
             ),
             Route(
@@ -209,7 +225,9 @@ class LoginRoutes:
                 },
                 (
                     Parameter(
-                        "fields", "query", "`(spidLevel,expirationDate)`; everything without."
+                        "fields",
+                        "query",
+                        "`(spidLevel,expirationDate,lollipopAssertionRef)`; everything without.",
                     ),
                 ),
             ),
@@ -277,6 +295,16 @@ def _line(session: Session, here: str) -> wire.SessionLine:
         expires_at=clock.to_wire(session.expires_at),
         current=session.id == here,
     )
+
+
+def _device_key(request: Request) -> DeviceKey | None:
+    header = request.header(_KEY.encode())
+    if header is None:
+        return None
+    try:
+        return read_device_key(header, request.header(_KEY_HASH.encode()) or "sha256")
+    except ValueError:
+        raise _bad(_KEY, f"must be an EC P-256 or RSA key, with {_KEY_HASH}") from None
 
 
 def _bad(field: str, what: str) -> Problem:

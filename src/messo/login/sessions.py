@@ -10,6 +10,7 @@ from messo.base.crypto import key_digest, new_api_key
 from messo.base.db import Connection, Row
 from messo.base.ids import new_id
 from messo.base.sql import Queries
+from messo.login.device_key import DeviceKey
 from messo.settings import Settings
 
 queries = Queries("messo.login")
@@ -32,7 +33,10 @@ class Identity:
 
 @dataclass(frozen=True)
 class Session:
-    """A session that is open. `client` is what its owner recognises it by."""
+    """A session that is open. `client` is what its owner recognises it by.
+
+    `device_key`: with which a client application proves that it is still the one that logged in.
+    """
 
     id: str
     digest: bytes
@@ -42,6 +46,7 @@ class Session:
     created_at: datetime
     seen_at: datetime
     expires_at: datetime
+    device_key: DeviceKey | None = None
 
     @property
     def fiscal_code(self) -> str:
@@ -70,7 +75,12 @@ def client_limits(settings: Settings) -> Limits:
 
 
 async def open_session(
-    conn: Connection, identity: Identity, kind: Kind, client: str, limits: Limits
+    conn: Connection,
+    identity: Identity,
+    kind: Kind,
+    client: str,
+    limits: Limits,
+    device_key: DeviceKey | None = None,
 ) -> str:
     """Open a session; its token, which is nowhere else."""
     token = new_api_key()
@@ -90,6 +100,8 @@ async def open_session(
         client=client[:200],
         now=now,
         expires_at=now + limits.absolute,
+        assertion_ref=device_key.assertion_ref if device_key else None,
+        public_key=device_key.public_key if device_key else None,
     )
     return token
 
@@ -236,4 +248,7 @@ def _session(row: Row) -> Session:
         created_at=row["created_at"],
         seen_at=row["seen_at"],
         expires_at=row["expires_at"],
+        device_key=DeviceKey(row["assertion_ref"], row["public_key"])
+        if row["assertion_ref"]
+        else None,
     )

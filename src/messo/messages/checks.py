@@ -15,6 +15,7 @@ from msgspec import UNSET
 
 from messo.base import clock
 from messo.base.http import Problem
+from messo.base.utf16 import utf16_length
 from messo.messages import wire
 from messo.recipients.wire import FISCAL_CODE
 
@@ -116,11 +117,6 @@ def moment(text: str) -> datetime | None:
         return (first + timedelta(days=day - 1)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def utf16_length(text: str) -> int:
-    """How many UTF-16 units the text has: what `length` is in JavaScript."""
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _decode(body: bytes, decoder: "msgspec.json.Decoder[T]", title: str) -> T:

@@ -1,7 +1,7 @@
 """What a citizen may know of one message of theirs, from what is stored.
 
-A part that cannot be read, a sender, a body or a configuration that is gone leave a gap in their
-place; the message is shown all the same.
+A part that cannot be read, a sender or a body that is gone leave a gap in their place; the message
+is shown all the same.
 """
 
 from dataclasses import dataclass
@@ -108,8 +108,7 @@ def _line(row: Row, parts: wire.Parts) -> Line:
         payment=_payment(parts, sender),
         has_attachments=third is not UNSET and bool(third.has_attachments),
         has_remote_content=third is not UNSET and bool(third.has_remote_content),
-        has_precondition=category.tag == "PN"
-        or _has_precondition(parts, row["has_precondition"], is_read=is_read),
+        has_precondition=category.tag == "PN" or _has_precondition(parts, is_read=is_read),
         category=category,
     )
 
@@ -169,9 +168,9 @@ def _category(service_id: str, parts: wire.Parts, sender: str) -> Category:
     return Category("GENERIC")
 
 
-def _has_precondition(parts: wire.Parts, configured: str | None, *, is_read: bool) -> bool:
+def _has_precondition(parts: wire.Parts, *, is_read: bool) -> bool:
     third = parts.third_party_data
     if third is UNSET:
         return False
-    level = configured if third.has_precondition is UNSET else third.has_precondition
+    level = third.has_precondition
     return level == "ALWAYS" or (level == "ONCE" and not is_read)

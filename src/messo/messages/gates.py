@@ -3,7 +3,7 @@
 from msgspec import UNSET
 
 from messo.base.http import Problem
-from messo.content import Configurations
+from messo.content import Configurations, Precondition
 from messo.messages import wire
 from messo.services import Permission, Sender, not_allowed
 
@@ -62,11 +62,14 @@ def only_one_fiscal_code(in_path: str | None, message: wire.NewMessage) -> str:
 
 async def check_third_party(
     sender: Sender, message: wire.NewMessage, configurations: Configurations
-) -> None:
-    """Remote content needs a configuration of the sender's own; attachments need ADVANCED."""
+) -> Precondition | None:
+    """Remote content needs a configuration of the sender's own; attachments need ADVANCED.
+
+    The answer is the precondition for a message that says none itself.
+    """
     third_party = message.content.third_party_data
     if third_party is UNSET:
-        return
+        return None
     field = "content.third_party_data.configuration_id"
     if third_party.configuration_id is UNSET:
         raise Problem(
@@ -75,15 +78,15 @@ async def check_third_party(
             "third_party_data needs the configuration_id of your remote-content configuration.",
             field=field,
         )
-    owner = await configurations.owner(third_party.configuration_id)
-    if owner is None:
+    configuration = await configurations.find(third_party.configuration_id)
+    if configuration is None:
         raise Problem(
             404,
             "Remote Content Configuration NOT FOUND",
             "There is no remote-content configuration with this configuration_id.",
             field=field,
         )
-    if owner != sender.institution_id:
+    if configuration.institution_id != sender.institution_id:
         raise Problem(
             403,
             "Not your configuration",
@@ -97,6 +100,7 @@ async def check_third_party(
             "Only messages with feature_level_type ADVANCED can have attachments.",
             field="content.third_party_data.has_attachments",
         )
+    return configuration.has_precondition
 
 
 def check_recipient(sender: Sender, fiscal_code: str) -> None:

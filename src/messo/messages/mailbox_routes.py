@@ -50,17 +50,17 @@ class MailboxRoutes:
 
     async def read(self, request: Request) -> Answer:
         session = await self.authenticate(request)
-        message_id = _path_id(request)
+        message_id = path_id(request)
         public = parameters.boolean(parameters.of_query(request), "public_message")
         async with self.pool.connection() as conn:
             message = await mailbox.read_message(conn, session.fiscal_code, message_id)
         if message is None or not message.content.markdown:
-            raise _not_found()
-        return _json(_body(message, public=public))
+            raise not_found()
+        return _json(body_of(message, public=public))
 
     async def change(self, request: Request) -> Answer:
         session = await self.authenticate(request)
-        message_id = _path_id(request)
+        message_id = path_id(request)
         change = decode(await request.json_body(self.body_limit), wire.status_change)
         async with self.pool.transaction() as conn:
             marked = await mailbox.mark(
@@ -71,7 +71,7 @@ class MailboxRoutes:
                 archived=getattr(change, "is_archived", None),
             )
         if not marked:
-            raise _not_found()
+            raise not_found()
         return _json(wire.Status(marked[0].is_read, marked[0].is_archived))
 
     def routes(self) -> list[Route]:
@@ -174,7 +174,7 @@ def _item(line: Line, *, enrich: bool) -> wire.Item:
     return item
 
 
-def _body(message: Message, *, public: bool) -> wire.CitizenMessage:
+def body_of(message: Message, *, public: bool) -> wire.CitizenMessage:
     line = message.line
     body = wire.CitizenMessage(
         id=line.id,
@@ -195,14 +195,14 @@ def _body(message: Message, *, public: bool) -> wire.CitizenMessage:
     return body
 
 
-def _path_id(request: Request) -> str:
+def path_id(request: Request) -> str:
     message_id = request.path["id"]
     if not _ULID.match(message_id):
         raise Problem(400, "Bad request", "A message's id is a ULID: 26 characters.", field="id")
     return message_id
 
 
-def _not_found() -> Problem:
+def not_found() -> Problem:
     return Problem(404, "Not found", "You have no message with this id.")
 
 

@@ -329,7 +329,7 @@ LIMIT :limit;
 -- name: read_for_citizen
 -- All that the citizen may know of these messages of theirs. What a joined table lacks is missing
 -- from the answer, never the message; of the body only what is asked for is unpacked.
--- reads: content.configuration, services.service, services.institution
+-- reads: services.service, services.institution
 SELECT
     m.id, m.fiscal_code, m.service_id, m.subject, m.created_at, m.time_to_live, m.read_at,
     m.is_archived, m.feature_level_type, m.require_secure_channels, o.reported_at,
@@ -338,15 +338,13 @@ SELECT
     coalesce(s.organization_fiscal_code, i.fiscal_code) AS organization_fiscal_code,
     coalesce(s.department_name, v.department) AS department_name,
     CASE WHEN :whole::boolean THEN c.markdown END AS markdown,
-    c.parts, r.has_precondition
+    c.parts
 FROM messages.message AS m
 LEFT JOIN messages.sender AS s ON s.id = m.sender_id
 LEFT JOIN messages.content AS c ON c.bucket = :bucket AND c.id = m.id
 LEFT JOIN messages.report AS o ON o.bucket = :bucket AND o.message_id = m.id
 LEFT JOIN services.service AS v ON v.id = m.service_id
 LEFT JOIN services.institution AS i ON i.id = v.institution_id
-LEFT JOIN content.configuration AS r
-    ON r.id = upper(c.parts #>> '{third_party_data,configuration_id}')
 WHERE m.bucket = :bucket AND m.fiscal_code = :fiscal_code AND m.status = 'PROCESSED'
   AND m.id = ANY(:ids::text[]);
 

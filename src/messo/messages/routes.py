@@ -55,12 +55,12 @@ class MessageRoutes:
             checks.path_fiscal_code(in_path)
         gates.check_permissions(sender, message)
         fiscal_code = gates.only_one_fiscal_code(in_path, message)
-        await gates.check_third_party(sender, message, self.configurations)
+        precondition = await gates.check_third_party(sender, message, self.configurations)
         gates.check_recipient(sender, fiscal_code)
         gates.check_amount(sender, message)
         reference = _visible(request, b"x-messo-reference", _REFERENCE, 64)
         key = _visible(request, b"idempotency-key", _IDEMPOTENCY_KEY, 255)
-        draft = self.accept.draft(sender, fiscal_code, message, reference, key)
+        draft = self.accept.draft(sender, fiscal_code, message, reference, key, precondition)
         try:
             await self.guard.admit(
                 sender, fiscal_code, draft.subject, draft.markdown, _own(message)

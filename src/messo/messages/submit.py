@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
+from msgspec import UNSET
 
 from messo.base import clock, db, log, metrics
 from messo.base.coalesce import Coalescer, QueueFullError
@@ -18,6 +19,7 @@ from messo.base.db import Connection, Pool
 from messo.base.http import Problem
 from messo.base.ids import new_id
 from messo.base.sql import Queries
+from messo.content import Precondition
 from messo.messages import wire
 from messo.services import Sender
 
@@ -99,12 +101,22 @@ class Accept:
         message: wire.NewMessage,
         reference: str | None,
         idempotency_key: str | None,
+        precondition: Precondition | None = None,
     ) -> Draft:
-        """Make the message that will be kept: id, time, snapshot, the stricter secure flag."""
+        """Make the message that will be kept: id, time, snapshot, the stricter secure flag.
+
+        `precondition`: for one with remote content that says none itself; it stays so.
+        """
         content = message.content
         level = message.feature_level_type or "STANDARD"
         ttl = message.time_to_live or 3600
         parts = encode_parts(content)
+        # Of what was asked: a request that is repeated after a change of ours is the same.
+        digest = _digest(content, parts, level, ttl) if idempotency_key else b""
+        third = content.third_party_data
+        if precondition and third is not UNSET and third.has_precondition is UNSET:
+            third.has_precondition = precondition
+            parts = encode_parts(content)
         return Draft(
             id=new_id(),
             fiscal_code=fiscal_code,
@@ -120,7 +132,7 @@ class Accept:
             reference=reference,
             created_at=clock.now(),
             idempotency_key=idempotency_key,
-            digest=_digest(content, parts, level, ttl) if idempotency_key else b"",
+            digest=digest,
         )
 
     async def keep(self, draft: Draft) -> str:

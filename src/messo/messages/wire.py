@@ -10,12 +10,12 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from messo.base.wire import Text, Timestamp, Ulid
+from messo.content import Precondition
 from messo.recipients.wire import FiscalCode, Language
 
 OrganizationFiscalCode = Annotated[
     str, Meta(pattern=r"^[0-9]{11}\Z", description="An organisation's fiscal code: 11 digits.")
 ]
-Precondition = Literal["ALWAYS", "ONCE", "NEVER"]
 
 
 class Payee(Struct):

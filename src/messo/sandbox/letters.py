@@ -9,7 +9,10 @@ TAXES, CARD, RESULTS, TICKET = "Anagrafe e tributi", "Carta giovani", "Referti",
 
 
 def letters() -> list[tuple[str, str, dict[str, Any]]]:
-    """Citizen's name, service's name, content; the oldest first. Due dates are of the next weeks."""
+    """Citizen's name, service's name, content; the oldest first. Due dates are of the next weeks.
+
+    Remote content is without the id of its configuration.
+    """
     return [
         (
             "Giulia Ferretti",
@@ -63,6 +66,21 @@ def letters() -> list[tuple[str, str, dict[str, Any]]]:
                 "**accolta**. Hai tempo fino alla data qui sopra per confermare il posto: dopo, "
                 "lo offriamo a chi è in lista d'attesa.",
                 "due_date": _in_days(6),
+            },
+        ),
+        (
+            "Giulia Ferretti",
+            RESULTS,
+            {
+                "subject": "Il referto dei tuoi esami è pronto",
+                "markdown": "Ciao Giulia,\n\nil referto degli esami del sangue è pronto. Lo "
+                "custodisce il laboratorio: lo vedi quando apri il messaggio.",
+                "third_party_data": {
+                    "id": "referto-1",
+                    "has_remote_content": True,
+                    "has_attachments": True,
+                    "has_precondition": "ALWAYS",
+                },
             },
         ),
         (

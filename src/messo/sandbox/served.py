@@ -1,9 +1,10 @@
-"""What a sandbox serves beside the platform: an identity provider, a mail server, a push service."""
+"""What a sandbox serves beside the platform: neighbours that it plays itself."""
 
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
 from messo.base import log
 from messo.base.crypto import Secrets
+from messo.sandbox import institution
 from messo.sandbox.identity import IdentityProvider
 from messo.sandbox.mail_page import MailPages
 from messo.sandbox.mail_sink import MailSink
@@ -20,13 +21,15 @@ class Sandbox:
         self._mail = MailSink(settings.sandbox_mail_port)
         self._identity = IdentityProvider(settings)
         self._push = PushSink(secrets)
+        self._secrets = secrets
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[BaseRoute]:
         """Pages and endpoints, all under `/sandbox`."""
         return [
             *self._identity.routes(),
             *MailPages(self._mail).routes(),
             *self._push.routes(),
+            institution.route(self._secrets),
         ]
 
     async def start(self) -> None:

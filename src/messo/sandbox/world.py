@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from messo.base import clock, migrate
+from messo.base import migrate
 from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
-from messo.base.ids import new_id
 from messo.base.sql import Queries
-from messo.content import configurations
+from messo.content import configurations, wire
 from messo.login import Identity, client_limits, put_sessions
 from messo.notifications.channels import devices
 from messo.operations import operators
@@ -25,6 +24,7 @@ from messo.recipients import (
     put_activations,
     put_preferences,
 )
+from messo.sandbox import institution as institution_server
 from messo.sandbox import push_sink
 from messo.sandbox.descriptions import described
 from messo.sandbox.fiscal_codes import MAGIC, UNKNOWN, birth_date, make
@@ -119,7 +119,12 @@ INSTITUTIONS = (
     _Institution(
         "99999999002",
         "Azienda sanitaria Val Serena",
-        (*DEFAULT, Permission.THIRD_PARTY_MESSAGE_WRITE, Permission.REMOTE_CONTENT_WRITE),
+        (
+            *DEFAULT,
+            Permission.MESSAGE_WRITE_ADVANCED,
+            Permission.THIRD_PARTY_MESSAGE_WRITE,
+            Permission.REMOTE_CONTENT_WRITE,
+        ),
         {
             "sensitive: secure channels, remote content": NewService(
                 "Referti", "Laboratorio analisi", require_secure_channels=True
@@ -210,6 +215,7 @@ async def build(pool: Pool, secrets: Secrets, settings: Settings) -> dict[str, A
             await _add_citizens(conn, settings)
             await _add_devices(conn, secrets, settings)
             await operators.add(conn, _ACTOR, _OPERATOR)
+        await _put_configurations(conn, secrets, settings)
         people = {_token(secrets, c): c.identity(_LEVEL) for c in CITIZENS}
         await put_sessions(conn, people, "sandbox.json", client_limits(settings))
     async with pool.connection() as conn:
@@ -267,16 +273,34 @@ async def _add_institutions(conn: Connection, secrets: Secrets, settings: Settin
                 conn, _ACTOR, owner, described(service), settings.sandbox_fiscal_code
             )
             await keys.create_pair(conn, secrets, _ACTOR, owner, created)
-        if institution.remote:
-            await conn.run(
-                configurations.queries.create_configuration,
-                id=new_id(),
-                institution_id=owner,
-                name="Contenuti remoti",
-                description="Served by the sandbox's institution server",
-                has_precondition="ONCE",
-                now=clock.now(),
-            )
+
+
+async def _put_configurations(conn: Connection, secrets: Secrets, settings: Settings) -> None:
+    """At every start, for the server may have moved to another port."""
+    remote = {one.fiscal_code for one in INSTITUTIONS if one.remote}
+    known = {
+        row["institution_id"]: row["id"] for row in await conn.rows(queries.all_configurations)
+    }
+    for row in await list_institutions(conn):
+        if row["fiscal_code"] not in remote:
+            continue
+        wanted = wire.NewConfiguration(
+            "Contenuti remoti",
+            "Served by the sandbox's institution server",
+            "ONCE",
+            [],
+            False,
+            wire.Environment(
+                institution_server.base_url(settings),
+                wire.Authentication(
+                    institution_server.HEADER, institution_server.api_key(secrets), "API-KEY"
+                ),
+            ),
+        )
+        if row["id"] in known:
+            await configurations.replace(conn, secrets, row["id"], known[row["id"]], wanted)
+        else:
+            await configurations.create(conn, secrets, row["id"], wanted)
 
 
 async def _add_citizens(conn: Connection, settings: Settings) -> None:
@@ -355,4 +379,6 @@ async def _describe(conn: Connection, secrets: Secrets, settings: Settings) -> d
         "operator": {"login": _OPERATOR},
         "mail_sink_url": f"{settings.public_url}/sandbox/mail",
         "push_sink_url": f"{settings.public_url}{push_sink.PATH}",
+        "remote_content_url": institution_server.base_url(settings),
+        "remote_content_ids": institution_server.IDS,
     }

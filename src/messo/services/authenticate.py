@@ -56,14 +56,19 @@ class Authenticate:
                 "User has no valid scopes",
                 "Your institution has no permission yet. Ask the operator of this installation.",
             )
-        raise not_allowed(f"Your institution lacks the permission {' or '.join(any_of)}.")
+        raise _lacks(any_of)
 
-    async def manager(self, request: Request) -> ManageKey:
-        """The institution whose manage key was sent. 401, 403 and 429 as for `sender`."""
+    async def manager(self, request: Request, *any_of: Permission) -> ManageKey:
+        """The institution whose manage key was sent. 401, 403 and 429 as for `sender`.
+
+        Without `any_of` no permission is needed.
+        """
         key, found = await self._find(request)
         if not isinstance(found, ManageKey):
             raise not_allowed("This is a service's key. Use a manage key of your institution.")
         self._limit(request, key_digest(key).hex())
+        if any_of and found.permissions.isdisjoint(any_of):
+            raise _lacks(any_of)
         return found
 
     async def _find(self, request: Request) -> tuple[str, Sender | ManageKey]:
@@ -82,6 +87,10 @@ class Authenticate:
                 f"Rate limit is exceeded. Try again in {seconds} seconds.",
                 [(b"retry-after", b"%d" % seconds)],
             )
+
+
+def _lacks(any_of: Sequence[Permission]) -> Problem:
+    return not_allowed(f"Your institution lacks the permission {' or '.join(any_of)}.")
 
 
 def not_allowed(detail: str) -> Problem:

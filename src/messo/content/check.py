@@ -1,0 +1,182 @@
+"""Calling an institution's server as we would for a citizen, and saying what is wrong with it.
+
+The report says where and what was expected, and never what the server said of the citizen.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from msgspec import UNSET
+
+from messo.base.utf16 import utf16_length
+from messo.content import wire
+from messo.content.address import tail_of
+from messo.content.answers import (
+    MARKDOWN,
+    SUBJECT,
+    Answer,
+    Attachment,
+    read_answer,
+    read_precondition,
+)
+from messo.content.ask import ATTACHMENT, Ask
+from messo.content.lookup import Configuration
+from messo.content.pdf import PdfBusyError, PdfCheck, starts_like_pdf
+from messo.content.problems import NotServedProblem, of_status, wrong
+
+_MOST_OPENED = 5  # attachments of one report
+_DANGERS = {
+    "javascript": "holds JavaScript: people who read in the browser are not given it",
+    "launch": "starts a program: people who read in the browser are not given it",
+    "embedded": "has files inside: people who read in the browser are not given it",
+}
+_FAULTS = {
+    "broken": "cannot be read as a PDF",
+    "locked": "opens only with a password",
+    "unchecked": "is too much to be checked",
+}
+
+
+class Check:
+    """One report: what was asked, how it went, what is wrong."""
+
+    def __init__(self, ask: Ask, pdf_check: PdfCheck, configuration: Configuration) -> None:
+        self._ask = ask
+        self._pdf_check = pdf_check
+        self._configuration = configuration
+        self._calls: list[wire.Called] = []
+        self._findings: list[wire.Finding] = []
+
+    async def run(self, remote_id: str, fiscal_code: str) -> wire.CheckReport:
+        """Ask for precondition, detail and the first attachments of one message."""
+        if self._configuration.needs_proof(fiscal_code):
+            self._find(
+                "configuration",
+                "is_lollipop_enabled",
+                "A browser holds no device key: people who read there come without proof, and so "
+                "does this check.",
+                is_advice=True,
+            )
+        await self._precondition(remote_id, fiscal_code)
+        answer = await self._detail(remote_id, fiscal_code)
+        for attachment in (answer.attachments or ())[:_MOST_OPENED] if answer else ():
+            await self._attachment(remote_id, fiscal_code, attachment)
+        faults = [finding for finding in self._findings if not finding.is_advice]
+        return wire.CheckReport(not faults, self._calls, self._findings)
+
+    async def _precondition(self, remote_id: str, fiscal_code: str) -> None:
+        needed = self._configuration.has_precondition != "NEVER"
+        try:
+            body = await self._text("precondition", remote_id, fiscal_code, "precondition")
+            found = read_precondition(body)
+        except NotServedProblem as problem:
+            # Where none is announced, having none is as it should be.
+            self._find("precondition", "", problem.detail, is_advice=not needed)
+            return
+        for field, text in (("title", found.title), ("markdown", found.markdown)):
+            if not text.strip():
+                self._find("precondition", field, "is empty")
+            elif utf16_length(text) > MARKDOWN[1]:
+                self._find("precondition", field, f"is longer than {MARKDOWN[1]} characters")
+
+    async def _detail(self, remote_id: str, fiscal_code: str) -> Answer | None:
+        try:
+            answer = read_answer(await self._text("detail", remote_id, fiscal_code))
+        except NotServedProblem as problem:
+            self._find("detail", "", problem.detail)
+            return None
+        for field, said, is_advice in _faults(answer):
+            self._find("detail", field, said, is_advice=is_advice)
+        return answer
+
+    async def _attachment(self, remote_id: str, fiscal_code: str, attachment: Attachment) -> None:
+        tail = tail_of(attachment.url)
+        if tail is None:
+            return  # said already
+        began = time.perf_counter()
+        where = f"attachments[id={attachment.id[:40]}]"
+        try:
+            async with (
+                self._pdf_check.place() as place,
+                self._ask.open(
+                    self._configuration, fiscal_code, remote_id, tail, limits=ATTACHMENT
+                ) as reply,
+            ):
+                content = (await reply.read()).body
+                self._called("attachment", began, reply.status)
+                if problem := of_status(reply.status, reply.headers.get("Retry-After")):
+                    raise problem
+                if not starts_like_pdf(content):
+                    raise wrong("does not begin with %PDF.")
+                verdict = await place.check(content)
+        except NotServedProblem as problem:
+            self._find("attachment", where, problem.detail)
+            return
+        except PdfBusyError:
+            self._find("attachment", where, "was not checked: too many are.", is_advice=True)
+            return
+        if attachment.size not in (None, len(content)):
+            said = f"{attachment.size} bytes are announced, {len(content)} came"
+            self._find("attachment", f"{where}.size", said)
+        if verdict.fault:
+            self._find("attachment", where, _FAULTS[verdict.fault])
+        for danger in verdict.dangers:
+            self._find("attachment", where, _DANGERS[danger])
+        if verdict.readable and verdict.pdfa is None:
+            said = "does not declare itself as PDF/A, which stays readable for the longest time"
+            self._find("attachment", where, said, is_advice=True)
+
+    async def _text(self, call: wire.Call, remote_id: str, fiscal_code: str, *more: str) -> bytes:
+        began = time.perf_counter()
+        try:
+            async with self._ask.open(self._configuration, fiscal_code, remote_id, *more) as reply:
+                body = (await reply.read()).body
+        except NotServedProblem:
+            self._called(call, began, None)
+            raise
+        self._called(call, began, reply.status)
+        if problem := of_status(reply.status, reply.headers.get("Retry-After")):
+            raise problem
+        return body
+
+    def _called(self, call: wire.Call, began: float, status: int | None) -> None:
+        ms = round((time.perf_counter() - began) * 1000)
+        self._calls.append(wire.Called(call, ms, UNSET if status is None else status))
+
+    def _find(
+        self, call: wire.FoundIn, field: str, problem: str, *, is_advice: bool = False
+    ) -> None:
+        self._findings.append(wire.Finding(call, field, problem, is_advice))
+
+
+def _faults(answer: Answer) -> Iterator[tuple[str, str, bool]]:
+    """Field, what is wrong, and whether that is only advice: for a message need not promise both."""
+    details, attachments = answer.details, answer.attachments or []
+    if details is None:
+        yield "details", "is missing: needed by messages with has_remote_content", True
+    else:
+        for name, (least, most) in (("subject", SUBJECT), ("markdown", MARKDOWN)):
+            text = details.get(name)
+            if not isinstance(text, str):
+                yield f"details.{name}", "is missing, or no text", False
+            elif not least <= utf16_length(text) <= most:
+                said = f"must be {least} to {most} characters long; it has {utf16_length(text)}"
+                yield f"details.{name}", said, False
+    if not attachments:
+        yield "attachments", "is missing or empty: needed by messages with has_attachments", True
+    yield from _faults_of(attachments)
+
+
+def _faults_of(attachments: Sequence[Attachment]) -> Iterator[tuple[str, str, bool]]:
+    seen = set()
+    for number, attachment in enumerate(attachments):
+        where = f"attachments[{number}]"
+        if attachment.id in seen:
+            yield f"{where}.id", "is another attachment's, too", False
+        seen.add(attachment.id)
+        if tail_of(attachment.url) is None:
+            yield f"{where}.url", "is no path relative to the message", False
+        if not (attachment.name or "").lower().endswith(".pdf"):
+            yield f"{where}.name", "is missing, or does not end in .pdf", True
+        if attachment.size is None:
+            yield f"{where}.size", "is missing: people see no size before they open it", True
