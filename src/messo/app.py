@@ -147,8 +147,10 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     flow = LoginFlow(settings, secrets, provider)
     to_content = make_outbound(networks(settings))
     configurations = Configurations(pool, directory, secrets)
-    content = Content(Ask(to_content), configurations, to_content, PdfCheck())
-    fetch = Fetch(configurations, content.ask)
+    # Who looks what is wrong may ask again and again, and opens no circuit for citizens.
+    to_check = make_outbound(networks(settings), open_s=0)
+    content = Content(Ask(to_check), configurations, to_check, PdfCheck())
+    fetch = Fetch(configurations, Ask(to_content))
     institutions = institution_routes(
         settings,
         pool,
@@ -204,13 +206,14 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
             await sandbox.stop()
         await to_provider.close()
         await to_content.close()
+        await to_check.close()
         await outside.close()
         await pool.close()
 
 
 @dataclass(frozen=True)
 class Content:
-    """What asks institutions' servers in this process, and what is known of them."""
+    """What institutions' servers are tried with in this process, and what is known of them."""
 
     ask: Ask
     configurations: Configurations

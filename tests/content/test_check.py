@@ -81,7 +81,7 @@ async def test_a_sound_server_is_said_to_be_one(
         ("attachment", 200),
     ]
     assert found(report) == set()
-    assert found(report, advice=True) == {"attachment attachments[id=uno]"}  # no PDF/A
+    assert found(report, advice=True) == {"attachment attachments[0]"}  # no PDF/A
     assert town.headers()["fiscal_code"] == WHO
 
 
@@ -108,10 +108,11 @@ async def test_every_fault_is_named_with_its_field_and_nothing_of_the_content(
         "detail details.markdown",
         "detail attachments[1].id",
         "detail attachments[2].url",
-        "attachment attachments[id=uno]",
-        "attachment attachments[id=uno].size",
-        "attachment attachments[id=testo]",
-        "attachment attachments[id=programma]",
+        "attachment attachments[0]",
+        "attachment attachments[0].size",
+        "attachment attachments[1]",
+        "attachment attachments[3]",
+        "attachment attachments[4]",
     }
     assert "Segret" not in str(report)
     said = {one["problem"] for one in report["findings"]}
@@ -176,6 +177,20 @@ async def test_only_the_first_attachments_are_opened(
     assert [call["call"] for call in report["calls"]].count("attachment") == 5
 
 
+async def test_a_server_that_fails_is_asked_each_time_somebody_wants_to_know(
+    running: Running, world: World, pool: Pool, town: Institution
+) -> None:
+    """A circuit that opens here would hide what is wrong, and shut the citizens' door."""
+    async with pool.transaction() as conn:
+        configuration = await add_configuration(
+            conn, world.secrets, world.anna.institution, town.base_url
+        )
+    town.serves(MESSAGE, answer(b"", 502))
+    for _ in range(8):
+        report = (await ask(running, world, configuration, {"id": "42", "fiscal_code": WHO})).json()
+        assert [call["status"] for call in report["calls"]] == [200, 502]
+
+
 async def test_only_its_owner_may_check_it(
     running: Running, world: World, pool: Pool, town: Institution
 ) -> None:
@@ -206,4 +221,4 @@ async def test_what_only_begins_like_a_pdf_is_none(
 ) -> None:
     town.serves(f"{MESSAGE}/attachments/uno", answer(PDF))
     report = await check(running, world, pool, town)
-    assert found(report) == {"attachment attachments[id=uno]"}
+    assert found(report) == {"attachment attachments[0]"}

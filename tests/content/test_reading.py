@@ -395,6 +395,20 @@ async def test_who_fails_again_and_again_is_left_alone_and_other_configurations_
     assert (await other.get()).status_code == 200
 
 
+async def test_another_address_is_a_fresh_start(
+    town: Institution, running: Running, make_reader: MakeReader, pool: Pool, world: World
+) -> None:
+    reader = await make_reader(town.base_url.replace("/remote", "/wrong"))
+    town.answers["/wrong/messages/42"] = answer(b"", 502)
+    for _ in range(6):
+        await reader.get()
+    assert (await reader.get()).json()["type"].endswith("busy")
+    mended = environment(town.base_url)
+    await replace(pool, world, reader.configuration_id, prod_environment=mended)
+    await running.started.directory.refresh(0)
+    assert (await reader.get()).status_code == 200
+
+
 async def test_without_an_environment_nothing_is_asked(
     make_reader: MakeReader, town: Institution
 ) -> None:

@@ -6,10 +6,12 @@ from codicefiscale import codicefiscale
 
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
+from messo.content import configurations
+from messo.content.wire import Environment
 from messo.recipients.wire import FISCAL_CODE
 from messo.sandbox import fiscal_codes, world
 from messo.settings import Settings
-from tests.world import World
+from tests.world import World, add_configuration
 
 
 async def test_a_database_with_institutions_is_production_until_it_is_a_sandbox(
@@ -26,6 +28,27 @@ async def test_a_database_with_institutions_is_production_until_it_is_a_sandbox(
     assert len(described["services"]) == 6
     assert len({service["organization_fiscal_code"] for service in described["services"]}) == 3
     assert described["service"]["key"] == described["services"][0]["key"]
+
+
+async def test_what_people_configured_in_a_sandbox_stays_through_a_restart(
+    pool: Pool, secrets: Secrets
+) -> None:
+    described = await world.build(pool, secrets, Settings())
+    own = described["services"][0]["configuration_id"]
+    async with pool.transaction() as conn:
+        institution = await conn.raw.fetchval(
+            "SELECT institution_id FROM content.configuration WHERE id = $1", own
+        )
+        made = await add_configuration(conn, secrets, institution, "https://mine.example.org")
+    again = await world.build(pool, secrets, Settings(port=9999))
+    assert again["services"][0]["configuration_id"] == own
+    assert again["remote_content_url"] == "http://127.0.0.1:9999/sandbox/institution"
+    async with pool.connection() as conn:
+        mine = await configurations.find(conn, secrets, made)
+        theirs = await configurations.find(conn, secrets, own)
+    for found, url in ((mine, "https://mine.example.org"), (theirs, again["remote_content_url"])):
+        assert isinstance(found.prod_environment, Environment)
+        assert found.prod_environment.base_url == url
 
 
 async def test_others_institutions_make_it_production(pool: Pool, world: World) -> None:

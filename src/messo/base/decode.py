@@ -22,6 +22,7 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T], title: str = "Bad requ
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         said = str(error) if isinstance(error, msgspec.DecodeError) else "This is not JSON"
+        said = said.replace("\\\\Z", "$")  # the sign for the end of a text that people know
         place = _PLACE.search(said)
         raise Problem(
             400,

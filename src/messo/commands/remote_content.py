@@ -49,12 +49,12 @@ def check_remote(
         wanted = msgspec.convert({"id": message, "fiscal_code": citizen}, wire.CheckRequest)
         given, settings = in_transaction(look)
     except msgspec.ValidationError as error:
-        raise StoppedError(str(error)) from None
+        raise StoppedError(str(error).replace("\\\\Z", "$")) from None
     except Problem as problem:
         raise StoppedError(problem.detail) from None
 
     async def run() -> wire.CheckReport:
-        outbound = make_outbound(networks(settings))
+        outbound = make_outbound(networks(settings), open_s=0)
         try:
             check = Check(Ask(outbound), PdfCheck(), loaded(given))
             return await check.run(wanted.id, wanted.fiscal_code)

@@ -32,12 +32,20 @@ _RESERVED = frozenset({"fiscal_code", "signature", "signature-input", "user-agen
 _RESERVED_BEGINNING = "x-pagopa-lollipop-"
 
 
-def make_outbound(allowed: Sequence[Network] = ()) -> Outbound:
+def make_outbound(allowed: Sequence[Network] = (), *, open_s: float = 15) -> Outbound:
     """The client that `Ask` needs: the places are counted here, not by host.
 
-    A server that is not ready yet says 503, and is well all the same.
+    A server that is not ready yet says 503, and is well all the same. `open_s`: how long one that
+    fails is left alone; 0 to try it as often as somebody wants to know.
     """
-    return Outbound(allowed, per_host=_IN_ALL, connections=2 * _IN_ALL, unable=(502, 504))
+    return Outbound(
+        allowed,
+        per_host=_IN_ALL,
+        connections=2 * _IN_ALL,
+        open_s=open_s,
+        longest_s=open_s * 40,
+        unable=(502, 504),
+    )
 
 
 def is_reserved(header: str) -> bool:

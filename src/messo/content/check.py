@@ -19,7 +19,7 @@ from messo.content.answers import (
     read_answer,
     read_precondition,
 )
-from messo.content.ask import ATTACHMENT, Ask
+from messo.content.ask import ATTACHMENT, TEXT, Ask
 from messo.content.lookup import Configuration
 from messo.content.pdf import PdfBusyError, PdfCheck, starts_like_pdf
 from messo.content.problems import NotServedProblem, of_status, wrong
@@ -59,15 +59,16 @@ class Check:
             )
         await self._precondition(remote_id, fiscal_code)
         answer = await self._detail(remote_id, fiscal_code)
-        for attachment in (answer.attachments or ())[:_MOST_OPENED] if answer else ():
-            await self._attachment(remote_id, fiscal_code, attachment)
+        attachments = (answer.attachments or []) if answer else []
+        for number, attachment in enumerate(attachments[:_MOST_OPENED]):
+            await self._attachment(remote_id, fiscal_code, attachment, f"attachments[{number}]")
         faults = [finding for finding in self._findings if not finding.is_advice]
         return wire.CheckReport(not faults, self._calls, self._findings)
 
     async def _precondition(self, remote_id: str, fiscal_code: str) -> None:
         needed = self._configuration.has_precondition != "NEVER"
         try:
-            body = await self._text("precondition", remote_id, fiscal_code, "precondition")
+            body = await self._get("precondition", remote_id, fiscal_code, "precondition")
             found = read_precondition(body)
         except NotServedProblem as problem:
             # Where none is announced, having none is as it should be.
@@ -81,7 +82,7 @@ class Check:
 
     async def _detail(self, remote_id: str, fiscal_code: str) -> Answer | None:
         try:
-            answer = read_answer(await self._text("detail", remote_id, fiscal_code))
+            answer = read_answer(await self._get("detail", remote_id, fiscal_code))
         except NotServedProblem as problem:
             self._find("detail", "", problem.detail)
             return None
@@ -89,23 +90,15 @@ class Check:
             self._find("detail", field, said, is_advice=is_advice)
         return answer
 
-    async def _attachment(self, remote_id: str, fiscal_code: str, attachment: Attachment) -> None:
+    async def _attachment(
+        self, remote_id: str, fiscal_code: str, attachment: Attachment, where: str
+    ) -> None:
         tail = tail_of(attachment.url)
         if tail is None:
             return  # said already
-        began = time.perf_counter()
-        where = f"attachments[id={attachment.id[:40]}]"
         try:
-            async with (
-                self._pdf_check.place() as place,
-                self._ask.open(
-                    self._configuration, fiscal_code, remote_id, tail, limits=ATTACHMENT
-                ) as reply,
-            ):
-                content = (await reply.read()).body
-                self._called("attachment", began, reply.status)
-                if problem := of_status(reply.status, reply.headers.get("Retry-After")):
-                    raise problem
+            async with self._pdf_check.place() as place:
+                content = await self._get("attachment", remote_id, fiscal_code, tail)
                 if not starts_like_pdf(content):
                     raise wrong("does not begin with %PDF.")
                 verdict = await place.check(content)
@@ -126,22 +119,21 @@ class Check:
             said = "does not declare itself as PDF/A, which stays readable for the longest time"
             self._find("attachment", where, said, is_advice=True)
 
-    async def _text(self, call: wire.Call, remote_id: str, fiscal_code: str, *more: str) -> bytes:
-        began = time.perf_counter()
+    async def _get(self, call: wire.Call, remote_id: str, fiscal_code: str, *more: str) -> bytes:
+        """One call, noted with its status. `NotServedProblem` if it gives no content."""
+        limits = ATTACHMENT if call == "attachment" else TEXT
+        began, status = time.perf_counter(), None
         try:
-            async with self._ask.open(self._configuration, fiscal_code, remote_id, *more) as reply:
-                body = (await reply.read()).body
-        except NotServedProblem:
-            self._called(call, began, None)
-            raise
-        self._called(call, began, reply.status)
-        if problem := of_status(reply.status, reply.headers.get("Retry-After")):
-            raise problem
-        return body
-
-    def _called(self, call: wire.Call, began: float, status: int | None) -> None:
-        ms = round((time.perf_counter() - began) * 1000)
-        self._calls.append(wire.Called(call, ms, UNSET if status is None else status))
+            async with self._ask.open(
+                self._configuration, fiscal_code, remote_id, *more, limits=limits
+            ) as reply:
+                status = reply.status
+                if problem := of_status(status, reply.headers.get("Retry-After")):
+                    raise problem
+                return (await reply.read()).body
+        finally:
+            ms = round((time.perf_counter() - began) * 1000)
+            self._calls.append(wire.Called(call, ms, UNSET if status is None else status))
 
     def _find(
         self, call: wire.FoundIn, field: str, problem: str, *, is_advice: bool = False

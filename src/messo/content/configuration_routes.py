@@ -85,7 +85,7 @@ class ConfigurationRoutes:
     async def check(self, request: Request) -> Answer:
         institution = (await self.authenticate(request)).institution_id
         configuration_id = _id(request)
-        wanted = await self._body(request, _check)
+        wanted = await self._body(request, _check, "Bad request")
         async with self.pool.connection() as conn:
             given = await configurations.read(conn, self.secrets, institution, configuration_id)
         check = Check(self.ask, self.pdf_check, loaded(given))
@@ -183,8 +183,10 @@ class ConfigurationRoutes:
             ),
         ]
 
-    async def _body(self, request: Request, decoder: msgspec.json.Decoder[T]) -> T:
-        return decode(await request.json_body(self.body_limit), decoder, _TITLE)
+    async def _body(
+        self, request: Request, decoder: msgspec.json.Decoder[T], title: str = _TITLE
+    ) -> T:
+        return decode(await request.json_body(self.body_limit), decoder, title)
 
 
 def add_advice(report: wire.CheckReport, advice: Sequence[wire.Advice]) -> wire.CheckReport:

@@ -94,8 +94,8 @@ def loaded(given: wire.Configuration) -> Configuration:
         given.is_lollipop_enabled,
         frozenset(given.disable_lollipop_for),
         frozenset() if test is UNSET else frozenset(test.test_users),
-        _environment(given.prod_environment, f"{given.configuration_id}/prod"),
-        _environment(test, f"{given.configuration_id}/test"),
+        _environment(given.prod_environment, given.configuration_id),
+        _environment(test, given.configuration_id),
     )
 
 
@@ -118,12 +118,12 @@ def client_context(cert: wire.ClientCertificate) -> ssl.SSLContext:
     return context
 
 
-def _environment(given: wire.Environment | object, place: str) -> Environment | None:
+def _environment(given: wire.Environment | object, configuration_id: str) -> Environment | None:
     if not isinstance(given, wire.Environment):
         return None
     proof = given.details_authentication
     return Environment(
-        place,
+        f"{configuration_id} {given.base_url}",  # another address is a fresh start
         given.base_url,
         proof.header_key_name,
         proof.key,

@@ -11,5 +11,6 @@ SELECT d.sandbox FROM base.database AS d;
 SELECT k.institution_id, k.service_id, k.slot, k.encrypted FROM services.key AS k;
 
 -- name: all_configurations
--- For sandbox.json. reads: content.configuration
-SELECT c.id, c.institution_id FROM content.configuration AS c;
+-- The sandbox's own of each institution: the oldest, for people make others. reads: content.configuration
+SELECT DISTINCT ON (c.institution_id) c.id, c.institution_id FROM content.configuration AS c
+ORDER BY c.institution_id, c.id;
