@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from messo.base.ports import free_port
 
@@ -33,6 +33,85 @@ def world(data: Path, base: str) -> dict[str, str]:
     """The sandbox's first message of each kind, by what the pictures need."""
     described = json.loads((data / "sandbox.json").read_text())
     return {"service": described["service"]["id"], "base": base}
+
+
+def open_window(browser: Browser, width: int) -> Page:
+    context = browser.new_context(
+        viewport={"width": width, "height": 800},
+        device_scale_factor=1.5,
+        locale="it-IT",
+        timezone_id="Europe/Rome",
+    )
+    return context.new_page()
+
+
+def log_in(page: Page, base: str, name: str) -> None:
+    page.goto(f"{base}/login")
+    page.get_by_role("button", name=name).click()
+    page.wait_for_url(f"{base}/")
+
+
+def write_unready(playwright: Playwright, data: Path, base: str) -> None:
+    """A message to Giulia whose institution is not ready to serve it."""
+    described = json.loads((data / "sandbox.json").read_text())
+    sender = next(one for one in described["services"] if one["name"] == "Referti")
+    citizens = {one["name"]: one["fiscal_code"] for one in described["citizens"]}
+    message = {
+        "fiscal_code": citizens["Giulia Ferretti"],
+        "feature_level_type": "ADVANCED",
+        "content": {
+            "subject": "La lettera di dimissione del tuo ricovero",
+            "markdown": "Ciao Giulia,\n\nqui trovi la lettera di dimissione del tuo ricovero. La "
+            "custodisce l'ospedale: la vedi quando apri il messaggio.",
+            "third_party_data": {
+                "id": "in-preparazione",
+                "configuration_id": sender["configuration_id"],
+                "has_remote_content": True,
+                "has_attachments": True,
+                "has_precondition": "NEVER",
+            },
+        },
+    }
+    playwright.request.new_context().post(
+        f"{base}/api/v1/messages",
+        headers={"Ocp-Apim-Subscription-Key": sender["key"]},
+        data=message,
+        fail_on_status_code=True,
+    )
+
+
+def take_pages(page: Page, base: str, service: str, size: str) -> None:
+    take(page, base, "front", size, "/")
+    log_in(page, base, "Giulia")
+    take(page, base, "inbox", size, "")
+    page.get_by_text("Tassa rifiuti").click()
+    page.wait_for_url("**/messages/*")
+    take(page, base, "message", size, "")
+    take(page, base, "service", size, f"/services/{service}")
+    take(page, base, "preferences", size, "/preferences")
+    take(page, base, "data", size, "/data")
+    page.goto(f"{base}/sandbox/mail")
+    page.get_by_role("link", name="Tassa rifiuti").first.click()
+    page.wait_for_url("**/sandbox/mail/*")
+    # What was never in view is not painted.
+    page.locator("iframe").scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    take(page, base, "mail", size, "")
+    take(page, base, "notices", size, "/sandbox/push")
+    page.goto(f"{base}/")
+    page.get_by_text("Il referto dei tuoi esami").click()
+    page.wait_for_url("**/messages/*")
+    take(page, base, "precondition", size, "")
+    page.get_by_role("button", name="Continua").click()
+    page.locator(".attachments").wait_for()
+    take(page, base, "remote", size, "")
+
+
+def take_unready(page: Page, base: str, size: str) -> None:
+    log_in(page, base, "Giulia")
+    page.get_by_text("La lettera di dimissione").click()
+    page.wait_for_url("**/messages/*")
+    take(page, base, "remote-down", size, "")
 
 
 def main() -> None:
@@ -65,33 +144,14 @@ def main() -> None:
                     executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
                 )
                 for size, width in WIDTHS.items():
-                    context = browser.new_context(
-                        viewport={"width": width, "height": 800},
-                        device_scale_factor=1.5,
-                        locale="it-IT",
-                        timezone_id="Europe/Rome",
-                    )
-                    page = context.new_page()
-                    take(page, base, "front", size, "/")
-                    page.goto(f"{base}/login")
-                    page.get_by_role("button", name="Giulia").click()
-                    page.wait_for_url(f"{base}/")
-                    take(page, base, "inbox", size, "")
-                    page.get_by_text("Tassa rifiuti").click()
-                    page.wait_for_url("**/messages/*")
-                    take(page, base, "message", size, "")
-                    take(page, base, "service", size, f"/services/{here['service']}")
-                    take(page, base, "preferences", size, "/preferences")
-                    take(page, base, "data", size, "/data")
-                    page.goto(f"{base}/sandbox/mail")
-                    page.get_by_role("link", name="Tassa rifiuti").first.click()
-                    page.wait_for_url("**/sandbox/mail/*")
-                    # What was never in view is not painted.
-                    page.locator("iframe").scroll_into_view_if_needed()
-                    page.wait_for_timeout(500)
-                    take(page, base, "mail", size, "")
-                    take(page, base, "notices", size, "/sandbox/push")
-                    context.close()
+                    page = open_window(browser, width)
+                    take_pages(page, base, here["service"], size)
+                    page.context.close()
+                write_unready(playwright, Path(folder), base)  # so that no inbox above has it
+                for size, width in WIDTHS.items():
+                    page = open_window(browser, width)
+                    take_unready(page, base, size)
+                    page.context.close()
                 browser.close()
         finally:
             up.send_signal(signal.SIGINT)

@@ -551,13 +551,13 @@ async def test_a_handshake_that_hangs_ends_with_the_time_to_connect() -> None:
         assert await reason(outbound, url, limits) == "unreachable: timeout"
 
 
-def _authority() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+def make_authority() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
-    return key, _certificate(name, key, name, key, authority=True)
+    return key, make_certificate(name, key, name, key, authority=True)
 
 
-def _certificate(
+def make_certificate(
     subject: x509.Name,
     key: ec.EllipticCurvePrivateKey,
     issuer: x509.Name,
@@ -595,10 +595,10 @@ def _certificate(
 async def test_who_answers_is_checked(
     tmp_path: Path, dns: str, days: int, trusted: bool, expected: str
 ) -> None:
-    signing, authority = _authority()
+    signing, authority = make_authority()
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Somebody")])
-    certificate = _certificate(name, key, authority.subject, signing, dns=dns, days=days)
+    certificate = make_certificate(name, key, authority.subject, signing, dns=dns, days=days)
     pem = tmp_path / "server.pem"
     pem.write_bytes(
         certificate.public_bytes(serialization.Encoding.PEM)

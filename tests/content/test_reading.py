@@ -38,7 +38,7 @@ async def test_the_message_comes_with_what_its_institution_serves(
         MESSAGE,
         detail(
             listed("uno", size=2009, content_type="application/pdf", secret="x"),
-            {"id": "2", "url": "/due", "name": None, "category": "F24"},
+            {"id": "2", "url": "/due", "name": None, "content_type": "", "category": "F24"},
             tassa="12",
         )
         | {"more": 1},

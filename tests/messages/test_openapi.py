@@ -15,7 +15,6 @@ from messo.settings import Settings
 from tests.conftest import Running
 from tests.world import AUTO, World, message
 
-
 KEY = "Ocp-Apim-Subscription-Key"
 
 

@@ -1,6 +1,8 @@
 """From a request to its answer: which route it is for, and what is added to every answer."""
 
 import asyncio
+import contextlib
+import functools
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -117,15 +119,15 @@ class Endpoint:
         """
         leaving = asyncio.ensure_future(_until_gone(request.receive))
         try:
-            async with asyncio.timeout(answer.within_s):
+            async with asyncio.timeout(answer.within_s) as bound:
+                leaving.add_done_callback(functools.partial(_end, bound))
                 async for piece in answer.pieces:
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
-                    if leaving.done():
-                        return False
         except Exception as error:  # noqa: BLE001  the status is out already
-            logger.warning(
-                "broken off", request=request.id, route=self.name, error=log.describe(error)
-            )
+            if not leaving.done():
+                logger.warning(
+                    "broken off", request=request.id, route=self.name, error=log.describe(error)
+                )
             return False
         finally:
             leaving.cancel()
@@ -137,6 +139,13 @@ class Endpoint:
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _end(bound: asyncio.Timeout, leaving: asyncio.Future[None]) -> None:
+    """The client has gone: nothing is waited for any longer."""
+    if not leaving.cancelled():
+        with contextlib.suppress(RuntimeError):  # it has just ended by itself
+            bound.reschedule(asyncio.get_running_loop().time())
 
 
 def _unforeseen(request_id: str, route: str, error: Exception) -> Answer:

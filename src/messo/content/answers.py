@@ -30,8 +30,8 @@ class Attachment(msgspec.Struct, omit_defaults=True):
 
     id: Text
     url: Text
-    content_type: Text | None = None
-    name: Text | None = None
+    content_type: str | None = None  # an empty one is none
+    name: str | None = None
     category: str | None = "DOCUMENT"
     size: int | None = None
 
