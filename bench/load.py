@@ -1,8 +1,9 @@
 """The load, as a process of its own: raw HTTP/1.1 over kept connections, requests built before.
 
 `python -m bench.load` reads a JSON specification on standard input and prints a JSON result.
-Closed loop: each connection sends its next request when it has the answer. Open loop (`rate`):
-requests leave on time whatever the answers do, over as many connections as that takes.
+Closed loop: each connection sends its next request when it has the answer, or `pause` seconds later.
+Open loop (`rate`): requests leave on time whatever the answers do, over as many connections as that
+takes.
 """
 
 import asyncio
@@ -44,7 +45,10 @@ class Connection(asyncio.Protocol):
             return
         self.buffer = b""
         self.load.answered(head[9:12].decode(), time.perf_counter() - self.sent)
-        self.load.idle(self)
+        if self.load.pause:
+            asyncio.get_running_loop().call_later(self.load.pause, self.load.idle, self)
+        else:
+            self.load.idle(self)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         if not self.load.over:
@@ -54,10 +58,13 @@ class Connection(asyncio.Protocol):
 class Load:
     """What was sent and answered."""
 
-    def __init__(self, requests: list[bytes], seconds: float, rate: float | None) -> None:
+    def __init__(
+        self, requests: list[bytes], seconds: float, rate: float | None, pause: float
+    ) -> None:
         self.requests = cycle(requests)
         self.end = time.perf_counter() + seconds
         self.rate = rate
+        self.pause = pause
         self.latencies: list[float] = []
         self.codes: Counter[str] = Counter()
         self.free: deque[Connection] = deque()
@@ -79,7 +86,7 @@ async def run(spec: dict[str, Any]) -> dict[str, Any]:
         build(spec["port"], method, path, header, body)
         for method, path, header, body in spec["requests"]
     ]
-    load = Load(requests, spec["seconds"], spec.get("rate"))
+    load = Load(requests, spec["seconds"], spec.get("rate"), spec.get("pause") or 0)
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
     count = spec["connections"]

@@ -6,7 +6,7 @@ import sys
 
 from rich.table import Table
 
-from bench import accept, inbox, markdown, memory, notices, processing, reads, together
+from bench import accept, inbox, markdown, memory, notices, processing, reads, remote, together
 from bench.ground import Ground, console, ground
 
 ALL = {
@@ -17,6 +17,7 @@ ALL = {
     "inbox": inbox.run,
     "markdown": markdown.run,
     "notices": notices.run,
+    "remote": remote.run,
     "memory": memory.run,
 }
 

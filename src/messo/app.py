@@ -81,7 +81,7 @@ class App:
 
     def __init__(self, routes: list[Route], pages: Starlette, attachments_url: str = "") -> None:
         self.router = Router(routes)
-        self.attachments_host = urlsplit(attachments_url).netloc.lower().encode()
+        self.attachments_host = host_of(attachments_url).encode()
         self.pages = pages
         self.unknown = Endpoint("unknown", _unknown)
 
@@ -105,6 +105,14 @@ class App:
         host = next((value for name, value in scope["headers"] if name == b"host"), b"")
         apart: bool = host.lower() == self.attachments_host
         return apart is str(scope["path"]).startswith(_ATTACHMENTS)
+
+
+def host_of(url: str) -> str:
+    """What a browser writes into the Host header for this address."""
+    parts = urlsplit(url)
+    usual = {"https": 443, "http": 80}.get(parts.scheme)
+    port = "" if parts.port in (None, usual) else f":{parts.port}"
+    return (parts.hostname or "") + port
 
 
 async def _unknown(_: Request) -> Answer:
@@ -149,7 +157,8 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     configurations = Configurations(pool, directory, secrets)
     # Who looks what is wrong may ask again and again, and opens no circuit for citizens.
     to_check = make_outbound(networks(settings), open_s=0)
-    content = Content(Ask(to_check), configurations, to_check, PdfCheck())
+    # Two at a time, and none of them in a place that a citizen waits for.
+    content = Content(Ask(to_check), configurations, to_check, PdfCheck(at_once=2))
     fetch = Fetch(configurations, Ask(to_content))
     institutions = institution_routes(
         settings,
@@ -172,7 +181,7 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
         ]
     )
     pages.state.site = site.make(
-        pool, secrets, settings, flow, welcome, send_validation, fetch, content.pdf_check
+        pool, secrets, settings, flow, welcome, send_validation, fetch, PdfCheck()
     )
     queues: list[Coalescer[Any, Any]] = [accept.queue, messages.queue, profiles.queue]
     for queue in queues:

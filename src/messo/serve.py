@@ -3,7 +3,6 @@
 import asyncio
 import signal
 from typing import Any
-from urllib.parse import urlsplit
 
 import uvloop
 
@@ -46,7 +45,7 @@ def check(settings: Settings) -> Secrets:
     apart = settings.attachments_url
     if not settings.sandbox and apart and not apart.startswith("https://"):
         raise RefusedError("MESSO_ATTACHMENTS_URL must begin with https://")
-    if apart and urlsplit(apart).netloc == urlsplit(settings.public_url).netloc:
+    if apart and app.host_of(apart) == app.host_of(settings.public_url):
         raise RefusedError("MESSO_ATTACHMENTS_URL must have another host than MESSO_PUBLIC_URL")
     return Secrets.parse(settings.secrets)
 

@@ -399,3 +399,12 @@ def alive(pids: Sequence[int]) -> list[int]:
     """Those that still run; a zombie that nobody waits for does not."""
     running = {seen.pid for seen in process_table() if not seen.is_zombie}
     return [pid for pid in pids if pid in running]
+
+
+def tree_mb(pid: int) -> float:
+    """Resident memory of a process and its descendants, MB."""
+    pages = 0
+    for one in (pid, *descendants(pid)):
+        with contextlib.suppress(OSError):  # it has just ended
+            pages += int(Path(f"/proc/{one}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

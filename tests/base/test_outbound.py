@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gzip
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from messo.base import addresses
 from messo.base.addresses import is_public, parse
 from messo.base.metrics import registry
 from messo.base.outbound import (
@@ -624,6 +626,53 @@ async def test_who_answers_is_checked(
         else:
             assert await reason(outbound, url) == expected
             assert not server.heads
+
+
+async def test_a_reader_who_takes_their_time_opens_no_circuit() -> None:
+    """A server that gives up waiting for them is well; one that breaks off by itself is not."""
+
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun")
+        await writer.drain()
+        writer.close()
+
+    async def read(outbound: Outbound, url: str, pause_s: float) -> None:
+        async with outbound.open("GET", url) as reply:
+            pieces = reply.pieces()
+            await anext(pieces)
+            await asyncio.sleep(pause_s)
+            with contextlib.suppress(OutboundError):
+                await anext(pieces)
+
+    async with serving(break_off) as server, client() as outbound:
+        await asyncio.gather(*[read(outbound, server.url, 1.2) for _ in range(8)])
+        assert outbound.room(server.url.rstrip("/"))[0] > 0
+        for _ in range(5):
+            await read(outbound, server.url, 0)
+        assert outbound.room(server.url.rstrip("/"))[0] == 0
+
+
+async def test_names_that_hang_are_few_of_one_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their threads stay although nobody waits any longer; others' names are looked up."""
+    release = threading.Event()
+
+    def look_up(host: str) -> list[str]:
+        if host.startswith("hang"):
+            release.wait(20)
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(addresses, "_look_up", look_up)
+    system = addresses.SystemNames()
+    try:
+        async with addresses.looking_up_for("one"):
+            for number in range(20):
+                with pytest.raises((TimeoutError, OSError)):
+                    await asyncio.wait_for(system(f"hang{number}"), 0.02)
+        async with addresses.looking_up_for("another"):
+            assert await asyncio.wait_for(system("well"), 5) == ["127.0.0.1"]
+    finally:
+        release.set()
+        system.close()
 
 
 async def test_outcomes_are_counted_by_kind() -> None:

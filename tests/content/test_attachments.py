@@ -1,6 +1,7 @@
 """Attachments through the API: which may be opened, and how they are passed on."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -301,6 +302,37 @@ async def test_exactly_what_is_allowed_comes_whole(
     reader = await make_reader()
     await reader.get()
     assert (await reader.get("/attachments/attachments/uno")).content == whole
+
+
+async def test_one_citizen_has_four_on_their_way(
+    town: Institution, make_reader: MakeReader, running: Running
+) -> None:
+    """However slowly they are read, the institution has places for others."""
+    release = asyncio.Event()
+
+    async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n%PDF")
+        await release.wait()
+        writer.write(b"rest")
+
+    town.serves(f"{MESSAGE}/attachments/uno", hold)
+    reader, other = await make_reader(), await make_reader()
+    await reader.get()
+    await other.get()
+    path = f"{THIRD}/{reader.message_id}/attachments/attachments/uno"
+    headers = {"Authorization": f"Bearer {reader.person.token}"}
+    async with contextlib.AsyncExitStack() as stack:
+        opened = [
+            await stack.enter_async_context(running.client.stream("GET", path, headers=headers))
+            for _ in range(4)
+        ]
+        refused = await reader.get("/attachments/attachments/uno")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "2")
+        waiting = asyncio.ensure_future(other.get("/attachments/attachments/uno"))
+        release.set()
+        assert [await one.aread() for one in opened] == [b"%PDFrest"] * 4
+        assert (await waiting).content == b"%PDFrest"
+    assert (await reader.get("/attachments/attachments/uno")).status_code == 200
 
 
 # Addresses ---------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Calling an institution's server to see what is wrong: over the API, field by field."""
 
+import asyncio
 from io import BytesIO
 from typing import Any
 
@@ -214,6 +215,45 @@ async def test_only_its_owner_may_check_it(
     )
     assert with_service_key.status_code == 403
     assert town.asked == []
+
+
+async def test_two_are_checked_at_a_time(
+    running: Running, world: World, pool: Pool, town: Institution
+) -> None:
+    """Whoever comes then is told to come again; a slow server of one's own holds up no citizen."""
+    release = asyncio.Event()
+
+    async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n%PDF")
+        await release.wait()
+        writer.write(b"rest")
+
+    town.serves(f"{MESSAGE}/attachments/uno", hold)
+    async with asyncio.TaskGroup() as group:
+        slow = [group.create_task(check(running, world, pool, town)) for _ in range(2)]
+        while town.asked.count("/remote/messages/42/attachments/uno") < 2:
+            await asyncio.sleep(0.01)
+        async with pool.transaction() as conn:
+            third = await add_configuration(
+                conn, world.secrets, world.anna.institution, town.base_url
+            )
+        refused = await ask(running, world, third, {"id": "42", "fiscal_code": WHO})
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        release.set()
+    assert all(len(task.result()["calls"]) == 3 for task in slow)
+
+
+async def test_each_place_of_an_answer_that_is_none_is_named(
+    running: Running, world: World, pool: Pool, town: Institution
+) -> None:
+    told = {"details": [], "attachments": [{"id": 1}, listed("ok"), {"id": "x", "url": ""}]}
+    town.serves(MESSAGE, answer(told))
+    report = await check(running, world, pool, town)
+    assert found(report) == {
+        "detail details",
+        "detail attachments[0].id",
+        "detail attachments[2].url",
+    }
 
 
 async def test_what_only_begins_like_a_pdf_is_none(

@@ -286,16 +286,22 @@ async def test_a_key_that_cannot_be_sent_is_accepted_with_advice(
         assert {f"{place}.header_key_name", f"{place}.key"} <= found.keys(), name
 
 
+async def test_a_name_that_leads_inside_is_accepted_with_advice(anna: Api) -> None:
+    found = await advice(anna, prod_environment=environment("https://localhost.localdomain:1/"))
+    assert list(found) == ["prod_environment.base_url"]
+
+
 async def test_no_environment_is_accepted_with_advice(anna: Api) -> None:
     found = await advice(anna, prod_environment=None)
     assert list(found) == ["prod_environment"]
 
 
+@pytest.mark.parametrize("text", ["x", "è", "-----BEGIN CERTIFICATE-----\nAAAA"])
 async def test_a_certificate_that_is_none_is_accepted_with_advice(
-    anna: Api, town: Institution
+    anna: Api, town: Institution, text: str
 ) -> None:
     bad = environment(town.base_url)
-    cert = {"client_cert": "x", "client_key": "y", "server_ca": "z"}
+    cert = {"client_cert": text, "client_key": text, "server_ca": text}
     bad["details_authentication"]["cert"] = cert
     made = await anna.create(prod_environment=bad, test_environment=None)
     assert made["prod_environment"]["details_authentication"]["cert"] == cert

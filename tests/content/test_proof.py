@@ -99,7 +99,9 @@ async def with_device(running: Running, reader: Reader, device: Device | None) -
 
 
 def address(reader: Reader, more: str = "") -> str:
-    return f"https://app.example.org{THIRD}/{reader.message_id}{more}"
+    """Of a client that reaches us under our own name, over https."""
+    host = reader.person.client.base_url.netloc.decode()
+    return f"https://{host}{THIRD}/{reader.message_id}{more}"
 
 
 # The key -----------------------------------------------------------------------------------------
@@ -140,6 +142,8 @@ def test_each_digest_of_the_contract_is_known(algorithm: str) -> None:
         {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"},
         {"kty": "EC", "crv": "P-256", "x": 1, "y": 2},
         {"kty": "RSA", "e": "AQAB", "n": "AQAB"},
+        {"kty": "RSA", "e": "AQAB", "n": b64(b"\xff" * 513)},  # too large to look at quickly
+        {"kty": "RSA", "e": b64(b"\x01" * 200), "n": b64(b"\xff" * 256)},
         {"kty": "oct", "k": "AAAA"},
         {"kty": "RSA", "e": "à", "n": "AQAB"},
     ],
@@ -240,6 +244,10 @@ CHANGES: dict[str, tuple[int, Change]] = {
     "another key": (403, lambda _, r: Device().headers(address(r))),
     "forged": (403, lambda d, r: d.headers(address(r)) | {"signature": "sig1=:AAAA:"}),
     "another message": (403, lambda d, _: d.headers(f"https://a.example.org{THIRD}/X")),
+    "another host": (403, lambda d, r: d.headers(_elsewhere(address(r)))),
+    "a host that is none": (400, lambda d, _: d.headers("https://[x")),
+    "a label more": (400, lambda d, r: _with(d.headers(address(r)), "signature", ", sig9=:QUJD:")),
+    "a label twice": (400, lambda d, r: _twice(d.headers(address(r)))),
     "another call": (403, lambda d, r: d.headers(address(r, "/precondition"))),
     "a query": (403, lambda d, r: d.headers(address(r, "?a=b"))),
     "old": (403, lambda d, r: d.headers(address(r), created=_ago(301))),
@@ -247,6 +255,21 @@ CHANGES: dict[str, tuple[int, Change]] = {
     "method changed": (403, lambda d, r: d.headers(address(r)) | {METHOD: "PUT"}),
     "not covered": (403, lambda d, r: _uncovered(d, address(r))),
 }
+
+
+def _elsewhere(url: str) -> str:
+    return url.replace("https://", "https://evil.")
+
+
+def _with(headers: dict[str, str], name: str, more: str) -> dict[str, str]:
+    return headers | {name: headers[name] + more}
+
+
+def _twice(headers: dict[str, str]) -> dict[str, str]:
+    return {
+        name: f"{value}, {value}" if name.startswith("signature") else value
+        for name, value in headers.items()
+    }
 
 
 def _without(headers: dict[str, str], name: str) -> dict[str, str]:

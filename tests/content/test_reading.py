@@ -188,6 +188,15 @@ async def test_a_key_takes_no_other_header_s_place(
     assert town.asked == []
 
 
+@pytest.mark.parametrize("size", [-1, 2**53 + 1, 10**300])
+async def test_a_size_that_is_none_is_not_known(
+    town: Institution, make_reader: MakeReader, size: int
+) -> None:
+    town.serves(MESSAGE, detail(listed("uno", size=size)))
+    read = await (await make_reader()).get()
+    assert "size" not in read.json()["third_party_message"]["attachments"][0]
+
+
 # Whose message ----------------------------------------------------------------------------------
 
 

@@ -1,10 +1,14 @@
 """Which addresses may be connected to, and how an address is read out of a URL or a name."""
 
 import asyncio
+import contextlib
 import re
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -61,6 +65,7 @@ _LABELS = re.compile(
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?\Z", re.ASCII)
 _LONGEST = 8192  # characters of a URL
 _LOOKUPS = 64  # names looked up at the same time
+_LOOKUPS_OF_ONE = 8
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
@@ -181,25 +186,55 @@ class Resolver(AbstractResolver):
         """Nothing is kept."""
 
 
+_owner: ContextVar[str] = ContextVar("owner", default="")
+
+
+@asynccontextmanager
+async def looking_up_for(owner: str) -> AsyncIterator[None]:
+    """Names looked up within are this owner's: many that hang leave threads to others' names."""
+    token = _owner.set(owner)
+    try:
+        yield
+    finally:
+        _owner.reset(token)
+
+
 class SystemNames:
     """Looks names up as the system does, in threads of its own.
 
-    The event loop has four or so, and as many names whose servers hang would stop all others.
+    The event loop has four or so, and as many names whose servers hang would stop all others. A
+    look-up that nobody waits for any longer still has its thread, so those of one owner are few.
     """
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_LOOKUPS, "names")
+        self._unfinished: Counter[str] = Counter()
 
     async def __call__(self, host: str) -> Sequence[str]:
         """The addresses of a name, without doubles. Raises `OSError`."""
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, _look_up, host)
-        return list(dict.fromkeys(found))
+        owner, loop = _owner.get(), asyncio.get_running_loop()
+        if owner and self._unfinished[owner] >= _LOOKUPS_OF_ONE:
+            raise OSError("too many names that nobody knows")
+        self._unfinished[owner] += 1
+        looked = self._threads.submit(_look_up, host)
+
+        def finished(_: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has gone before the thread
+                loop.call_soon_threadsafe(self._finished, owner)
+
+        looked.add_done_callback(finished)
+        return list(dict.fromkeys(await asyncio.wrap_future(looked)))
+
+    def _finished(self, owner: str) -> None:
+        self._unfinished[owner] -= 1
+        if not self._unfinished[owner]:
+            del self._unfinished[owner]
 
     def close(self) -> None:
         """Wait for nothing; what is being looked up ends by itself."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _look_up(host: str) -> list[str]:
+def _look_up(host: str) -> Iterable[str]:
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return [str(sockaddr[0]) for *_, sockaddr in found]

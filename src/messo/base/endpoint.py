@@ -107,33 +107,38 @@ class Endpoint:
         ]
         if not isinstance(answer, StreamedAnswer):
             headers.append((b"content-length", b"%d" % len(answer.body)))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        if not isinstance(answer, StreamedAnswer) or await self._stream(answer, request, send):
-            await send({"type": "http.response.body", "body": answer.body})
+        start = {"type": "http.response.start", "status": answer.status, "headers": headers}
+        if isinstance(answer, StreamedAnswer):
+            await self._stream(answer, request, send, start)
+            return
+        await send(start)
+        await send({"type": "http.response.body", "body": answer.body})
 
-    async def _stream(self, answer: StreamedAnswer, request: Request, send: Send) -> bool:
-        """Send the pieces; whether all were sent.
+    async def _stream(
+        self, answer: StreamedAnswer, request: Request, send: Send, start: dict[str, Any]
+    ) -> None:
+        """Send the pieces.
 
-        If not, nothing ends the answer, so that the server closes the connection and the client
+        If not all are sent, nothing ends the answer, so that the server closes the connection and the client
         sees that it is not whole.
         """
         leaving = asyncio.ensure_future(_until_gone(request.receive))
         try:
             async with asyncio.timeout(answer.within_s) as bound:
                 leaving.add_done_callback(functools.partial(_end, bound))
+                await send(start)
                 async for piece in answer.pieces:
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
         except Exception as error:  # noqa: BLE001  the status is out already
             if not leaving.done():
                 logger.warning(
                     "broken off", request=request.id, route=self.name, error=log.describe(error)
                 )
-            return False
         finally:
             leaving.cancel()
             if answer.close is not None:
                 await answer.close()
-        return True
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -41,12 +41,14 @@ __all__ = [
     "Reply",
     "TooLargeError",
     "UnreachableError",
+    "can_be_sent",
 ]
 
 _HOSTS = 10_000
 # Common servers close an idle connection after five seconds: we are first, so that a request is
 # seldom sent into a connection that is just being closed.
 _KEEP_S = 4.0
+_READ_AHEAD = 64 * 1024  # bytes; each of many downloads holds so much, and what one read adds
 _UNABLE = {502, 503, 504}  # the host answers, and says that it cannot
 _FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")  # RFC 9110, section 5.6.2
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e]*\Z")
@@ -138,18 +140,20 @@ class Outbound:
             taken = await self._places.enter(key, limits.wait_s)
             outcome: Outcome = "neither"
             try:
-                reply = await self._request(method, target, sent, body, limits, tls)
+                try:
+                    reply = await self._request(method, target, sent, body, limits, tls)
+                except UnreachableError:
+                    outcome = "failed"
+                    raise
                 outcome = "failed" if reply.status in self._unable else "answered"
                 told = f"{reply.status // 100}xx"
                 try:
                     yield reply
                 finally:
                     reply.close()
-                    if reply.is_broken:  # whoever read it may have kept the error to themselves
-                        outcome = "failed"
-            except UnreachableError:
-                outcome = "failed"
-                raise
+                    if reply.is_broken:
+                        # A server that was made to wait may have given up: that is not its fault.
+                        outcome = "neither" if reply.was_held_up else "failed"
             finally:
                 taken.leave(outcome)
         except OutboundError as error:
@@ -223,6 +227,7 @@ class Outbound:
                 headers={"User-Agent": "Messo"},
                 skip_auto_headers=("Accept", "Content-Type"),
                 auto_decompress=False,
+                read_bufsize=_READ_AHEAD,
                 trust_env=False,
             )
         return session
@@ -259,6 +264,15 @@ def _headers(given: Mapping[str, str] | None) -> CIMultiDict[str]:
         raise OutboundError("header")
     headers["Accept-Encoding"] = "identity"
     return headers
+
+
+def can_be_sent(headers: Mapping[str, str]) -> bool:
+    """Whether these names and values may stand in a request of ours."""
+    try:
+        _headers(headers)
+    except OutboundError:
+        return False
+    return True
 
 
 @functools.lru_cache(maxsize=1000)

@@ -17,6 +17,7 @@ from messo.base.outbound_errors import (
     UnreachableError,
 )
 
+_HELD_UP_S = 1.0
 _PACKED = {"gzip", "x-gzip", "deflate"}
 
 
@@ -51,13 +52,15 @@ class Reply:
 class OpenReply:
     """An answer of which the head has come, whatever its status."""
 
-    __slots__ = ("_left_s", "_limits", "_response", "is_broken")
+    __slots__ = ("_left_s", "_limits", "_read_at", "_response", "is_broken", "was_held_up")
 
     def __init__(self, response: aiohttp.ClientResponse, limits: Limits, spent_s: float) -> None:
         self._response = response
         self._limits = limits
         self._left_s = limits.total_s - spent_s
         self.is_broken = False  # it ended before it was whole
+        self.was_held_up = False  # who reads it took their time
+        self._read_at = time.monotonic()
 
     @property
     def status(self) -> int:
@@ -114,16 +117,36 @@ class OpenReply:
 
     async def _next(self) -> bytes:
         began = time.monotonic()
+        self.was_held_up = self.was_held_up or began - self._read_at > _HELD_UP_S
         try:
+            self._let_come()
             async with asyncio.timeout(self._left_s):
                 piece = await self._response.content.readany()
+            self._hold_up()
         except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
             self.is_broken = True
             raise foreseen(error) from None
-        self._left_s -= time.monotonic() - began
+        self._read_at = time.monotonic()
+        self._left_s -= self._read_at - began
         if rate := self._limits.bytes_per_s:
             self._left_s += len(piece) / rate
         return piece
+
+    # The client would fetch the next piece while this one is being passed on: with a reader that is
+    # slow, each of many answers would hold one more.
+    def _let_come(self) -> None:
+        if (transport := self._transport()) is not None:
+            transport.resume_reading()
+
+    def _hold_up(self) -> None:
+        if (transport := self._transport()) is not None:
+            transport.pause_reading()
+
+    def _transport(self) -> asyncio.Transport | None:
+        """None once all has come, or nothing more will: the connection may be another's by then."""
+        connection = self._response.connection
+        transport = None if connection is None else connection.transport
+        return transport if transport is not None and not transport.is_closing() else None
 
 
 def foreseen(error: Exception) -> OutboundError:

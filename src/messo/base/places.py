@@ -53,6 +53,10 @@ class Place:
         self._probe = probe
         self._began = time.monotonic()
 
+    def answered(self) -> None:
+        """Note that an answer has begun, though it may take long to come."""
+        self._host.answered_at = time.monotonic()
+
     def leave(self, outcome: Outcome) -> None:
         """Say what came of it. `neither`: nothing that tells whether the host is well."""
         host, now = self._host, time.monotonic()

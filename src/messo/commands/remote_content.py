@@ -56,8 +56,9 @@ def check_remote(
     async def run() -> wire.CheckReport:
         outbound = make_outbound(networks(settings), open_s=0)
         try:
-            check = Check(Ask(outbound), PdfCheck(), loaded(given))
-            return await check.run(wanted.id, wanted.fiscal_code)
+            async with PdfCheck().place() as place:
+                check = Check(Ask(outbound), place, loaded(given))
+                return await check.run(wanted.id, wanted.fiscal_code)
         finally:
             await outbound.close()
 

@@ -1,19 +1,16 @@
 """What will not work with a configuration, or not well: told to its owner, and kept from nothing."""
 
-import re
+import ssl
 from collections.abc import Sequence
 
 from msgspec import UNSET
 
 from messo.base.addresses import Network, Permitted, parse
-from messo.base.outbound import ForbiddenAddressError, Limits, Outbound, OutboundError
+from messo.base.outbound import ForbiddenAddressError, Limits, Outbound, OutboundError, can_be_sent
 from messo.content import wire
 from messo.content.ask import is_reserved
 from messo.content.lookup import client_context
 
-_FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")  # RFC 9110, section 5.6.2
-_FIELD_VALUE = re.compile(r"[\t\x20-\x7e]*\Z")
-_PER_CONNECTION = {"host", "connection", "content-length", "transfer-encoding", "te", "upgrade"}
 _PLAIN = (
     "The address does not begin with https://: fiscal codes and keys would be read on the way. It "
     "is called only in networks that the operator has listed."
@@ -48,10 +45,14 @@ async def try_addresses(outbound: Outbound, given: wire.NewConfiguration) -> lis
         if "?" in environment.base_url or "#" in environment.base_url:
             continue
         try:
-            async with outbound.open("GET", environment.base_url, limits=_TRY):
+            tls = _tls(environment)
+            async with outbound.open("GET", environment.base_url, limits=_TRY, tls=tls):
                 pass  # whatever it says, it is there
-        except ForbiddenAddressError:
-            pass  # `advise` says so
+        except ForbiddenAddressError as error:
+            if not _of_address(environment.base_url, ()):  # else `advise` says so
+                wrong = _WRONG.get(error.reason, "cannot be called")
+                advice = f"The address {wrong}: nothing will be fetched from it."
+                found.append(wire.Advice(f"{name}.base_url", advice))
         except OutboundError as error:
             advice = f"No server answers there now ({error.reason})."
             found.append(wire.Advice(f"{name}.base_url", advice))
@@ -64,6 +65,14 @@ def _environments(given: wire.NewConfiguration) -> list[tuple[str, wire.Environm
         "test_environment": given.test_environment,
     }
     return [(name, one) for name, one in both.items() if isinstance(one, wire.Environment)]
+
+
+def _tls(environment: wire.Environment) -> ssl.SSLContext | None:
+    cert = environment.details_authentication.cert
+    try:
+        return None if cert is UNSET else client_context(cert)
+    except ValueError:  # `advise` says so
+        return None
 
 
 def _of_address(base_url: str, allowed: Sequence[Network]) -> list[tuple[str, str]]:
@@ -84,9 +93,9 @@ def _of_address(base_url: str, allowed: Sequence[Network]) -> list[tuple[str, st
 def _of_key(proof: wire.Authentication) -> list[tuple[str, str]]:
     place, found = "details_authentication", []
     name = proof.header_key_name
-    if not _FIELD_NAME.match(name) or name.lower() in _PER_CONNECTION or is_reserved(name):
+    if not can_be_sent({name: ""}) or is_reserved(name):
         found.append((f"{place}.header_key_name", "A key cannot travel in a header of this name."))
-    if not _FIELD_VALUE.match(proof.key):
+    if not can_be_sent({"x": proof.key}):
         found.append((f"{place}.key", "A key may hold visible ASCII characters only."))
     if proof.cert is not UNSET:
         try:

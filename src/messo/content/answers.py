@@ -13,6 +13,7 @@ from messo.content.problems import wrong
 T = TypeVar("T")
 
 MOST_ATTACHMENTS = 100
+_LARGEST_SIZE = 2**53  # what every reader of JSON understands; anything else is not known
 SUBJECT = (10, 120)  # UTF-16 units, at least and at most
 MARKDOWN = (80, 10_000)
 _PLACE = re.compile(r" - at `\$\.?(?P<place>[^`]*)`\Z")
@@ -77,6 +78,8 @@ def read_answer(body: bytes) -> Answer:
     answer = _decode(body, _answer)
     for attachment in answer.attachments or ():
         attachment.category = attachment.category or "DOCUMENT"
+        if attachment.size is not None and not 0 <= attachment.size <= _LARGEST_SIZE:
+            attachment.size = None
     if len(answer.attachments or ()) > MOST_ATTACHMENTS:
         raise wrong(f"attachments: more than {MOST_ATTACHMENTS}.")
     return answer

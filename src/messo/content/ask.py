@@ -8,9 +8,9 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from messo.base.addresses import Network
+from messo.base.addresses import Network, looking_up_for
 from messo.base.outbound import Limits, OpenReply, Outbound, OutboundError
-from messo.base.places import Places
+from messo.base.places import Outcome, Places
 from messo.content.address import message_url
 from messo.content.lookup import Configuration, Environment
 from messo.content.problems import of_error, wrong
@@ -28,7 +28,9 @@ TEXTS, ATTACHMENTS = 32, 128  # under way at one institution
 _IN_ALL = 512  # of each kind
 _HOSTS = 10_000
 # Ours, and what the client writes about the connection: a key may not take their place.
-_RESERVED = frozenset({"fiscal_code", "signature", "signature-input", "user-agent"})
+_RESERVED = frozenset(
+    {"fiscal_code", "signature", "signature-input", "user-agent", "accept-encoding"}
+)
 _RESERVED_BEGINNING = "x-pagopa-lollipop-"
 
 
@@ -83,18 +85,24 @@ class Ask:
         places = self._attachments if limits is ATTACHMENT else self._texts
         try:
             place = await places.enter((configuration.institution_id, "", 0), limits.wait_s)
+            outcome: Outcome = "neither"
             try:
-                async with self._outbound.open(
-                    "GET",
-                    message_url(environment.base_url, remote_id, *more),
-                    headers=_headers(environment, fiscal_code, proof or {}),
-                    limits=limits,
-                    place=environment.place,
-                    tls=_tls(environment),
-                ) as reply:
+                async with (
+                    looking_up_for(configuration.institution_id),
+                    self._outbound.open(
+                        "GET",
+                        message_url(environment.base_url, remote_id, *more),
+                        headers=_headers(environment, fiscal_code, proof or {}),
+                        limits=limits,
+                        place=environment.place,
+                        tls=_tls(environment),
+                    ) as reply,
+                ):
+                    outcome = "answered"
+                    place.answered()
                     yield reply
             finally:
-                place.leave("answered")  # whether it is well is for the circuit to say
+                place.leave(outcome)
         except OutboundError as error:
             raise of_error(error) from None
 

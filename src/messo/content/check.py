@@ -3,9 +3,11 @@
 The report says where and what was expected, and never what the server said of the citizen.
 """
 
+import asyncio
 import time
 from collections.abc import Iterator, Sequence
 
+import msgspec
 from msgspec import UNSET
 
 from messo.base.utf16 import utf16_length
@@ -21,9 +23,10 @@ from messo.content.answers import (
 )
 from messo.content.ask import ATTACHMENT, TEXT, Ask
 from messo.content.lookup import Configuration
-from messo.content.pdf import PdfBusyError, PdfCheck, starts_like_pdf
+from messo.content.pdf import Place, starts_like_pdf
 from messo.content.problems import NotServedProblem, of_status, wrong
 
+_WITHIN_S = 60
 _MOST_OPENED = 5  # attachments of one report
 _DANGERS = {
     "javascript": "holds JavaScript: people who read in the browser are not given it",
@@ -40,15 +43,26 @@ _FAULTS = {
 class Check:
     """One report: what was asked, how it went, what is wrong."""
 
-    def __init__(self, ask: Ask, pdf_check: PdfCheck, configuration: Configuration) -> None:
+    def __init__(self, ask: Ask, place: Place, configuration: Configuration) -> None:
+        """`place`: of a PDF check that citizens do not wait for."""
         self._ask = ask
-        self._pdf_check = pdf_check
+        self._place = place
         self._configuration = configuration
         self._calls: list[wire.Called] = []
         self._findings: list[wire.Finding] = []
 
     async def run(self, remote_id: str, fiscal_code: str) -> wire.CheckReport:
-        """Ask for precondition, detail and the first attachments of one message."""
+        """Ask for precondition, detail and the first attachments of one message; a minute at most."""
+        try:
+            async with asyncio.timeout(_WITHIN_S):
+                await self._ask_all(remote_id, fiscal_code)
+        except TimeoutError:
+            said = f"not all could be asked for within {_WITHIN_S} seconds"
+            self._find("attachment", "", said)
+        faults = [finding for finding in self._findings if not finding.is_advice]
+        return wire.CheckReport(not faults, self._calls, self._findings)
+
+    async def _ask_all(self, remote_id: str, fiscal_code: str) -> None:
         if self._configuration.needs_proof(fiscal_code):
             self._find(
                 "configuration",
@@ -62,8 +76,6 @@ class Check:
         attachments = (answer.attachments or []) if answer else []
         for number, attachment in enumerate(attachments[:_MOST_OPENED]):
             await self._attachment(remote_id, fiscal_code, attachment, f"attachments[{number}]")
-        faults = [finding for finding in self._findings if not finding.is_advice]
-        return wire.CheckReport(not faults, self._calls, self._findings)
 
     async def _precondition(self, remote_id: str, fiscal_code: str) -> None:
         needed = self._configuration.has_precondition != "NEVER"
@@ -82,9 +94,15 @@ class Check:
 
     async def _detail(self, remote_id: str, fiscal_code: str) -> Answer | None:
         try:
-            answer = read_answer(await self._get("detail", remote_id, fiscal_code))
+            body = await self._get("detail", remote_id, fiscal_code)
         except NotServedProblem as problem:
             self._find("detail", "", problem.detail)
+            return None
+        try:
+            answer = read_answer(body)
+        except NotServedProblem as problem:
+            for field, said in _shape(body) or [("", problem.detail)]:
+                self._find("detail", field, said)
             return None
         for field, said, is_advice in _faults(answer):
             self._find("detail", field, said, is_advice=is_advice)
@@ -97,17 +115,13 @@ class Check:
         if tail is None:
             return  # said already
         try:
-            async with self._pdf_check.place() as place:
-                content = await self._get("attachment", remote_id, fiscal_code, tail)
-                if not starts_like_pdf(content):
-                    raise wrong("does not begin with %PDF.")
-                verdict = await place.check(content)
+            content = await self._get("attachment", remote_id, fiscal_code, tail)
+            if not starts_like_pdf(content):
+                raise wrong("does not begin with %PDF.")
         except NotServedProblem as problem:
             self._find("attachment", where, problem.detail)
             return
-        except PdfBusyError:
-            self._find("attachment", where, "was not checked: too many are.", is_advice=True)
-            return
+        verdict = await self._place.check(content)
         if attachment.size not in (None, len(content)):
             said = f"{attachment.size} bytes are announced, {len(content)} came"
             self._find("attachment", f"{where}.size", said)
@@ -139,6 +153,30 @@ class Check:
         self, call: wire.FoundIn, field: str, problem: str, *, is_advice: bool = False
     ) -> None:
         self._findings.append(wire.Finding(call, field, problem, is_advice))
+
+
+def _shape(body: bytes) -> list[tuple[str, str]]:
+    """Where an answer is none at all, each place of it; empty if there is none to name."""
+    try:
+        given = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return []
+    if not isinstance(given, dict):
+        return []
+    found = []
+    if not isinstance(given.get("details"), dict | None):
+        found.append(("details", "must be an object"))
+    attachments = given.get("attachments")
+    if not isinstance(attachments, list | None):
+        found.append(("attachments", "must be a list"))
+        attachments = None
+    for number, one in enumerate(attachments or []):
+        try:
+            msgspec.convert(one, Attachment)
+        except msgspec.ValidationError as error:
+            said, _, place = str(error).partition(" - at `$")
+            found.append((f"attachments[{number}]{place.rstrip('`')}", said.replace("`", "")))
+    return found
 
 
 def _faults(answer: Answer) -> Iterator[tuple[str, str, bool]]:

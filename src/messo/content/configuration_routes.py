@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import TypeVar
 
 import msgspec
@@ -12,7 +13,7 @@ from messo.base.addresses import Network
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
 from messo.base.decode import decode
-from messo.base.http import JSON, Answer, Parameter, Problem, Request, Route
+from messo.base.http import JSON, Answer, Parameter, Problem, Request, Route, not_available
 from messo.base.outbound import Outbound
 from messo.base.wire import ULID, GatewayError, ProblemDocument, Ulid
 from messo.content import configurations, wire
@@ -21,7 +22,7 @@ from messo.content.ask import Ask
 from messo.content.check import Check
 from messo.content.configurations import Repeatable
 from messo.content.lookup import loaded
-from messo.content.pdf import PdfCheck
+from messo.content.pdf import PdfBusyError, PdfCheck
 from messo.services import ManageKey
 
 T = TypeVar("T")
@@ -88,8 +89,14 @@ class ConfigurationRoutes:
         wanted = await self._body(request, _check, "Bad request")
         async with self.pool.connection() as conn:
             given = await configurations.read(conn, self.secrets, institution, configuration_id)
-        check = Check(self.ask, self.pdf_check, loaded(given))
-        report = await check.run(wanted.id, wanted.fiscal_code)
+        try:
+            async with self.pdf_check.place() as place:
+                check = Check(self.ask, place, loaded(given))
+                report = await check.run(wanted.id, wanted.fiscal_code)
+        except PdfBusyError as busy:
+            raise not_available(
+                "Others are checking their servers: try again in a moment.", ceil(busy.after_s)
+            ) from None
         return _json(add_advice(report, advise(given, self.allowed)))
 
     def routes(self) -> list[Route]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from messo.base.http import Problem
-from messo.base.outbound import OpenReply, OutboundError
+from messo.base.outbound import Limits, OpenReply, OutboundError
 from messo.content.answers import (
     Detail,
     PreconditionText,
@@ -17,7 +17,7 @@ from messo.content.answers import (
     read_answer,
     read_precondition,
 )
-from messo.content.ask import ATTACHMENT, Ask
+from messo.content.ask import ATTACHMENT, TEXT, Ask
 from messo.content.lookup import Configuration, Configurations
 from messo.content.pdf import MAGIC, starts_like_pdf
 from messo.content.problems import NotServedProblem, of_error, of_status
@@ -43,12 +43,13 @@ class Opened:
     """An attachment that begins like a PDF, to be taken piece by piece. `length`: if announced."""
 
     length: int | None
-    first: bytes
+    begun: list[bytes]
     rest: AsyncIterator[bytes]
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """All of it, as it comes. `NotServedProblem` if it breaks off, or is too large."""
-        yield self.first
+        """All of it, as it comes, once. `NotServedProblem` if it breaks off, or is too large."""
+        # Taken out: what is kept until the end, each of many downloads keeps.
+        yield self.begun.pop()
         try:
             async for piece in self.rest:
                 yield piece
@@ -79,14 +80,12 @@ class Fetch:
 
         Raises `NotServedProblem`.
         """
-        async with self._open(remote, prove, tail, is_attachment=True) as reply:
+        async with self._open(remote, prove, tail, limits=ATTACHMENT) as reply:
             rest = reply.pieces()
-            first = b""
-            while len(first) < len(MAGIC) and (piece := await anext(rest, b"")):
-                first += piece
-            if not starts_like_pdf(first):
+            begun = [await _beginning(rest)]
+            if not starts_like_pdf(begun[0]):
                 raise NotServedProblem("not-pdf", "This attachment is not a PDF.")
-            yield Opened(reply.length, first, rest)
+            yield Opened(reply.length, begun, rest)
 
     async def institution_of(self, remote: Remote) -> str:
         """Whose content it is. `Problem` 404 if its configuration is unknown."""
@@ -98,17 +97,17 @@ class Fetch:
 
     @contextlib.asynccontextmanager
     async def _open(
-        self, remote: Remote, prove: Prove | None, *more: str, is_attachment: bool = False
+        self, remote: Remote, prove: Prove | None, *more: str, limits: Limits = TEXT
     ) -> AsyncIterator[OpenReply]:
         configuration = await self._configuration(remote)
-        proven = prove is not None and configuration.needs_proof(remote.fiscal_code)
+        needed = prove if configuration.needs_proof(remote.fiscal_code) else None
         async with self._ask.open(
             configuration,
             remote.fiscal_code,
             remote.id,
             *more,
-            **({"limits": ATTACHMENT} if is_attachment else {}),
-            proof=prove() if prove is not None and proven else None,
+            limits=limits,
+            proof=needed() if needed else None,
         ) as reply:
             if problem := of_status(reply.status, reply.headers.get("Retry-After")):
                 raise problem
@@ -119,3 +118,11 @@ class Fetch:
         if found is None:
             raise Problem(404, "Not found", "The configuration of this message is unknown.")
         return found
+
+
+async def _beginning(pieces: AsyncIterator[bytes]) -> bytes:
+    """Enough of them to see what it is."""
+    first = b""
+    while len(first) < len(MAGIC) and (piece := await anext(pieces, b"")):
+        first += piece
+    return first

@@ -13,6 +13,8 @@ from messo.content import wire
 from messo.content.configurations import queries, shown
 from messo.services import Directory
 
+_REMEMBERED = 200  # configurations; of the largest, a megabyte each
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -78,6 +80,8 @@ class Configurations:
             if row is None:
                 return None
             found = loaded(shown(self.secrets, row))
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
             if version != self.directory.version:  # read before a change, kept after it
                 return found
             self._found[wanted] = found
@@ -113,7 +117,7 @@ def client_context(cert: wire.ClientCertificate) -> ssl.SSLContext:
             context.load_cert_chain(f"/proc/self/fd/{held}", password=lambda: "")
         finally:
             os.close(held)
-    except (ssl.SSLError, OSError, UnicodeError) as error:
+    except (ssl.SSLError, OSError, UnicodeError, TypeError) as error:  # what is not ASCII
         raise ValueError("certificate") from error
     return context
 

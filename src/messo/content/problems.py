@@ -122,6 +122,8 @@ def of_error(error: OutboundError) -> NotServedProblem:
             "busy", "The institution's server has trouble, and is left alone.", error.after_s
         )
     if isinstance(error, TooLargeError):
+        if error.reason == "encoding":
+            return NotServedProblem("too-large", "The institution's answer is packed, unasked.")
         return NotServedProblem("too-large", "The institution's answer is larger than allowed.")
     if isinstance(error, UnreachableError):
         if error.reason == "timeout":

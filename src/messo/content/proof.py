@@ -30,11 +30,14 @@ _INPUT, _SIGNATURE = "signature-input", "signature"
 _FORMS = {
     _METHOD: re.compile(r"(?:GET|POST|PUT|PATCH|DELETE)\Z"),
     _URL: re.compile(r"https://[\x21-\x7e]{1,2000}\Z"),
-    _INPUT: re.compile(r"(?:sig\d+=[^,]*)(?:,\s*(?:sig\d+=[^,]*))*\Z"),
+    _INPUT: re.compile(
+        r"(?:sig\d+=[\x20-\x2b\x2d-\x7e]*)(?:,\s*(?:sig\d+=[\x20-\x2b\x2d-\x7e]*))*\Z"
+    ),
     _SIGNATURE: re.compile(r"(?:sig\d+=:[A-Za-z0-9+/=]*:(?:, ?)?)+\Z"),
 }
 _LABELLED = re.compile(r"(sig\d+)=([^,]*)(?:,\s*|\Z)")
 _PARAMETERS = re.compile(r"\(((?:\"[a-z0-9-]+\" ?)*)\)((?:;.*)?)\Z")
+_MOST = 5  # signatures of one request
 _FRESH_S = 300
 _RAW_EC = 64  # bytes: r and s, as RFC 9421 has it; most applications send DER
 _TOKEN_S = 900
@@ -62,7 +65,7 @@ def check_proof(
     if key is None:
         raise _refused("This session has no device key: log in again and send it.")
     signatures = _signatures(given[_INPUT], given[_SIGNATURE])
-    _must_be_about(request, given, signatures)
+    _must_be_about(request, given, signatures, issuer)
     for signature in signatures:
         _must_hold(request, key, signature)
     nonce = next((one.nonce for one in signatures if one.nonce), None)
@@ -87,11 +90,22 @@ def _header(request: Request, name: str) -> str:
 
 
 def _signatures(inputs: str, values: str) -> list[_Signature]:
-    found = dict(_LABELLED.findall(values))
+    told, valued = _LABELLED.findall(inputs), _LABELLED.findall(values)
+    found = dict(valued)
+    labels = [label for label, _ in told]
+    if len(labels) > _MOST or sorted(labels) != sorted(label for label, _ in valued):
+        raise Problem(
+            400,
+            "Bad request",
+            f"{_INPUT} and {_SIGNATURE} must have the same labels.",
+            field=_INPUT,
+        )
+    if len(set(labels)) != len(labels):
+        raise Problem(400, "Bad request", f"{_INPUT}: a label is given twice.", field=_INPUT)
     signatures = []
-    for label, text in _LABELLED.findall(inputs):
+    for label, text in told:
         match = _PARAMETERS.match(text)
-        if match is None or label not in found:
+        if match is None:
             raise Problem(400, "Bad request", f"{_INPUT}: {label} cannot be read.", field=_INPUT)
         parameters = dict(re.findall(r";\s*([a-z]+)=\"?([^\";]*)\"?", match[2]))
         created = parameters.get("created", "")
@@ -114,13 +128,19 @@ def _signatures(inputs: str, values: str) -> list[_Signature]:
     return signatures
 
 
-def _must_be_about(request: Request, given: dict[str, str], signatures: list[_Signature]) -> None:
+def _must_be_about(
+    request: Request, given: dict[str, str], signatures: list[_Signature], issuer: str
+) -> None:
     if not any({_METHOD, _URL} <= set(one.components) for one in signatures):
         raise _refused("No signature covers the method and the address.")
-    url = urlsplit(given[_URL])
+    try:
+        url = urlsplit(given[_URL])
+    except ValueError:
+        raise Problem(400, "Bad request", f"{_URL} is malformed.", field=_URL) from None
     raw = request.scope["raw_path"].decode("latin-1")
-    asked = (request.scope["method"], raw, request.scope["query_string"].decode("latin-1"))
-    if (given[_METHOD], url.path, url.query) != asked:
+    query = request.scope["query_string"].decode("latin-1")
+    asked = (request.scope["method"], urlsplit(issuer).netloc.lower(), raw, query)
+    if (given[_METHOD], url.netloc.lower(), url.path, url.query) != asked:
         raise _refused("The signature is about another request.")
 
 

@@ -139,9 +139,10 @@ async def open_apart(visit: Visit) -> Response:
         return Response(headers=_HEADERS)
     async with visit.site.pool.transaction() as conn:
         found = await take_over(conn, visit.site.secrets, visit.request.path_params["code"])
-        if found is None:
-            return visit.page("attachment_used_up.html", 404, home=home)
-        wanted = _wanted.decode(found)
+    if found is None:
+        return visit.page("attachment_used_up.html", 404, home=home)
+    wanted = _wanted.decode(found)
+    async with visit.site.pool.connection() as conn:
         letter = await _letter(conn, wanted)
     try:
         return await _checked(visit, remote_of(letter.message), wanted)

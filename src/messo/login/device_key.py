@@ -19,7 +19,9 @@ ALGORITHMS = ("sha256", "sha384", "sha512")
 _LONGEST = 4000  # characters of the header
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}\Z")
 _MEMBERS = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n")}
-_LEAST_RSA = 2048  # bits
+# Bits. A large modulus or exponent would make one look at a signature take long.
+_RSA = range(2048, 4096 + 1)
+_LARGEST_EXPONENT = 2**32
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,9 @@ def public_key(header: str) -> PublicKey:
         x, y = _number(jwk.get("x")), _number(jwk.get("y"))
         return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
     if jwk.get("kty") == "RSA":
-        key = rsa.RSAPublicNumbers(_number(jwk.get("e")), _number(jwk.get("n"))).public_key()
-        if key.key_size >= _LEAST_RSA:
-            return key
+        exponent, modulus = _number(jwk.get("e")), _number(jwk.get("n"))
+        if exponent < _LARGEST_EXPONENT and modulus.bit_length() in _RSA:
+            return rsa.RSAPublicNumbers(exponent, modulus).public_key()
     raise ValueError("device key")
 
 
