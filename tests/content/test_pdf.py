@@ -722,7 +722,6 @@ async def test_the_program_is_given_nothing_of_ours(
     assert told["cwd"] == "/"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children")
 async def test_the_program_dies_with_us(tmp_path: Path) -> None:
     code = (
         "import asyncio, sys\n"
