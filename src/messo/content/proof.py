@@ -63,7 +63,7 @@ def check_proof(
     given = {name: _header(request, name) for name in _FORMS}
     key = session.device_key
     if key is None:
-        raise _refused("This session has no device key: log in again and send it.")
+        raise _refused("This login gave no device key: log in again and send it.")
     signatures = _signatures(given[_INPUT], given[_SIGNATURE])
     _must_be_about(request, given, signatures, issuer)
     for signature in signatures:
@@ -147,7 +147,7 @@ def _must_be_about(
 def _must_hold(request: Request, key: DeviceKey, signature: _Signature) -> None:
     thumbprint = key.assertion_ref.partition("-")[2]
     if signature.key_id not in {thumbprint, key.assertion_ref}:
-        raise _refused("The signature is of another key than this session's.")
+        raise _refused("The signature is of another key than the one given at login.")
     now = clock.now().timestamp()
     if signature.created is None or abs(now - signature.created) > _FRESH_S:
         raise _refused("The signature is not of the last five minutes.")
