@@ -14,7 +14,11 @@ CREATE SCHEMA notifications;
 
 CREATE SCHEMA operations;
 
+CREATE SCHEMA payments;
+
 CREATE SCHEMA recipients;
+
+CREATE SCHEMA reminders;
 
 CREATE SCHEMA services;
 
@@ -498,6 +502,58 @@ CREATE TABLE operations.seal (
 
 COMMENT ON TABLE operations.seal IS 'Each seal hashes the one before and the entries it covers.';
 
+CREATE TABLE payments.carrier (
+    bucket smallint NOT NULL,
+    payee text NOT NULL COLLATE pg_catalog."C",
+    number text NOT NULL COLLATE pg_catalog."C",
+    message_id text NOT NULL COLLATE pg_catalog."C",
+    message_bucket smallint NOT NULL,
+    lane smallint NOT NULL
+);
+
+COMMENT ON TABLE payments.carrier IS 'Messages that carry a notice, in the notice''s bucket.';
+
+CREATE TABLE payments.dead_letter (
+    id text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    reason text NOT NULL,
+    sealed bytea NOT NULL
+);
+
+COMMENT ON TABLE payments.dead_letter IS 'Payment events that could not be used, encrypted, for operators. The id is a digest, so that the same event is here once.';
+
+CREATE TABLE payments.notice (
+    bucket smallint NOT NULL,
+    payee text NOT NULL COLLATE pg_catalog."C",
+    number text NOT NULL COLLATE pg_catalog."C",
+    state text NOT NULL,
+    amount bigint,
+    due_date date,
+    payee_name text,
+    reason text,
+    source text NOT NULL,
+    code text NOT NULL,
+    observed_at timestamp with time zone NOT NULL,
+    paid_at timestamp with time zone,
+    receipt text,
+    asked_at timestamp with time zone,
+    asked_code text,
+    sweep_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT notice_state_check CHECK ((state = ANY (ARRAY['unpaid'::text, 'in_progress'::text, 'paid'::text, 'expired'::text, 'cancelled'::text, 'unknown'::text])))
+)
+WITH (fillfactor='80');
+
+COMMENT ON TABLE payments.notice IS 'The ledger: one row for each notice. The bucket is of payee and number; nothing names a citizen.';
+
+COMMENT ON COLUMN payments.notice.amount IS 'Euro cents, as last seen.';
+
+COMMENT ON COLUMN payments.notice.source IS 'Who said so: the message, the payment node, or an event pushed to us. With code and observed_at the evidence for the state.';
+
+COMMENT ON COLUMN payments.notice.asked_at IS 'When the node was last asked, whatever came of it; asked_code is what did.';
+
+COMMENT ON COLUMN payments.notice.sweep_at IS 'When the slow sweep asks again; NULL once nothing can change any more. Of a paid notice that no message carries: when it is forgotten.';
+
 CREATE TABLE recipients.activation (
     bucket smallint NOT NULL,
     fiscal_code text NOT NULL COLLATE pg_catalog."C",
@@ -627,6 +683,8 @@ CREATE TABLE recipients.profile (
     reminder_status text,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    quiet_from smallint,
+    quiet_until smallint,
     CONSTRAINT profile_check CHECK (((mode = 'LEGACY'::text) = (settings_version = '-1'::integer))),
     CONSTRAINT profile_mode_check CHECK ((mode = ANY (ARRAY['AUTO'::text, 'MANUAL'::text, 'LEGACY'::text]))),
     CONSTRAINT profile_push_notifications_content_type_check CHECK ((push_notifications_content_type = ANY (ARRAY['FULL'::text, 'ANONYMOUS'::text]))),
@@ -634,6 +692,8 @@ CREATE TABLE recipients.profile (
 );
 
 COMMENT ON COLUMN recipients.profile.blocked IS 'LEGACY mode only: service id to a list of INBOX, EMAIL, WEBHOOK.';
+
+COMMENT ON COLUMN recipients.profile.quiet_from IS 'No reminders from this minute of Rome''s day until that of quiet_until, which may be of the next day.';
 
 CREATE TABLE recipients.subscription_change (
     bucket smallint NOT NULL,
@@ -646,6 +706,36 @@ CREATE TABLE recipients.subscription_change (
 COMMENT ON TABLE recipients.subscription_change IS 'The subscriptions feed: net changes of each UTC day. No service: the whole profile.';
 
 COMMENT ON COLUMN recipients.subscription_change.citizen IS 'SHA-256 of the fiscal code, as the wire contract publishes it; outlives the citizen''s erasure.';
+
+CREATE TABLE reminders.reminder (
+    bucket smallint NOT NULL,
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    subject text NOT NULL COLLATE pg_catalog."C",
+    day date NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    state text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    reason text,
+    message_id text COLLATE pg_catalog."C",
+    CONSTRAINT reminder_kind_check CHECK ((kind = ANY (ARRAY['due'::text, 'last'::text, 'undated'::text, 'unread'::text]))),
+    CONSTRAINT reminder_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'handed'::text, 'dropped'::text])))
+)
+WITH (fillfactor='80');
+
+COMMENT ON TABLE reminders.reminder IS 'One reminder of one citizen about one notice or one unread message, planned or past.';
+
+COMMENT ON COLUMN reminders.reminder.subject IS 'Payee and notice number, or a message''s id.';
+
+COMMENT ON COLUMN reminders.reminder.due_at IS 'When a worker looks at it; its day is Rome''s.';
+
+COMMENT ON COLUMN reminders.reminder.message_id IS 'Of which message it told, once it was handed over.';
+
+CREATE TABLE reminders.schedule (
+    kind text NOT NULL COLLATE pg_catalog."C",
+    days smallint[] NOT NULL
+);
+
+COMMENT ON TABLE reminders.schedule IS 'On which days: before the due date for "due", after processing for "undated" and "unread".';
 
 CREATE TABLE services.institution (
     id text NOT NULL COLLATE pg_catalog."C",
@@ -687,12 +777,15 @@ CREATE TABLE services.service (
     description text DEFAULT ''::text NOT NULL,
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     version integer DEFAULT 0 NOT NULL,
+    postal_account text COLLATE pg_catalog."C",
     CONSTRAINT service_category_check CHECK ((category = ANY (ARRAY['STANDARD'::text, 'SPECIAL'::text]))),
     CONSTRAINT service_max_allowed_payment_amount_check CHECK (((max_allowed_payment_amount >= 0) AND (max_allowed_payment_amount <= '9999999999'::bigint))),
     CONSTRAINT service_state_check CHECK ((state = ANY (ARRAY['draft'::text, 'approved'::text, 'published'::text, 'deleted'::text])))
 );
 
 COMMENT ON COLUMN services.service.metadata IS 'Contacts and addresses under the names of the wire contract; only those that are known.';
+
+COMMENT ON COLUMN services.service.postal_account IS 'The postal account that notices of its institution can be paid to, for postal slips.';
 
 CREATE TABLE services.version (
     one boolean DEFAULT true NOT NULL,
@@ -820,6 +913,15 @@ ALTER TABLE ONLY operations.operator
 ALTER TABLE ONLY operations.seal
     ADD CONSTRAINT seal_pkey PRIMARY KEY (bucket, number);
 
+ALTER TABLE ONLY payments.carrier
+    ADD CONSTRAINT carrier_pkey PRIMARY KEY (bucket, payee, number, message_id);
+
+ALTER TABLE ONLY payments.dead_letter
+    ADD CONSTRAINT dead_letter_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments.notice
+    ADD CONSTRAINT notice_pkey PRIMARY KEY (bucket, payee, number);
+
 ALTER TABLE ONLY recipients.activation
     ADD CONSTRAINT activation_pkey PRIMARY KEY (bucket, fiscal_code, service_id);
 
@@ -852,6 +954,12 @@ ALTER TABLE ONLY recipients.profile
 
 ALTER TABLE ONLY recipients.subscription_change
     ADD CONSTRAINT subscription_change_pkey PRIMARY KEY (bucket, day, service_id, citizen);
+
+ALTER TABLE ONLY reminders.reminder
+    ADD CONSTRAINT reminder_pkey PRIMARY KEY (bucket, fiscal_code, subject, day, kind);
+
+ALTER TABLE ONLY reminders.schedule
+    ADD CONSTRAINT schedule_pkey PRIMARY KEY (kind);
 
 ALTER TABLE ONLY services.institution
     ADD CONSTRAINT institution_fiscal_code_key UNIQUE (fiscal_code);
@@ -916,9 +1024,17 @@ CREATE INDEX web_push_device_of_citizen ON notifications.web_push_device USING b
 
 CREATE INDEX audit_unsealed ON operations.audit USING btree (bucket, id) WHERE (seal IS NULL);
 
+CREATE INDEX dead_letter_by_age ON payments.dead_letter USING btree (at);
+
+CREATE INDEX notice_to_sweep ON payments.notice USING btree (bucket, sweep_at) WHERE (sweep_at IS NOT NULL);
+
 CREATE INDEX archive_by_age ON recipients.archive_part USING btree (bucket, expires_at);
 
 CREATE INDEX data_request_due ON recipients.data_request USING btree (bucket, due_at) WHERE (status = ANY (ARRAY['PENDING'::text, 'WIP'::text]));
+
+CREATE INDEX reminder_by_day ON reminders.reminder USING btree (bucket, day);
+
+CREATE INDEX reminder_due ON reminders.reminder USING btree (bucket, due_at) WHERE (state = 'planned'::text);
 
 CREATE UNIQUE INDEX key_of_service ON services.key USING btree (service_id, slot) WHERE (service_id IS NOT NULL);
 

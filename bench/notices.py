@@ -39,6 +39,7 @@ from messo.notifications.channels.web_push.devices import Subscription, put_devi
 from messo.notifications.channels.web_push.text import notice
 from messo.outside import Outside
 from messo.recipients import Wishes, amend
+from messo.reminders import not_any_more
 from messo.settings import Settings
 
 ROUNDS = 3
@@ -208,9 +209,12 @@ async def _fill(bench: Bench, channel: str, count: int = NOTICES, *, hanging: bo
             ids,
             "Ciao, la tua pratica è pronta e puoi ritirarla allo sportello. " * 12,
         )
+    occasions = [dispatch.Occasion(one) for one in ids]
     for start in range(0, count, 1000):
         async with bench.pool.transaction() as conn:
-            await dispatch.dispatch(conn, 0, ids[start : start + 1000], [bench.channel(channel)])
+            await dispatch.dispatch(
+                conn, 0, occasions[start : start + 1000], [bench.channel(channel)]
+            )
     async with bench.pool.connection() as conn:
         await conn.script("ANALYZE work.item; ANALYZE notifications.delivery")
 
@@ -219,7 +223,7 @@ async def _deliver(
     bench: Bench, channel: str, count: int = NOTICES, port: int | None = None
 ) -> float:
     """Notices a second, from the first claim to the last record. `port`: only those sent there."""
-    sending = Sending(deliver.step(bench.channel(channel)), bench.pool, 1)
+    sending = Sending(deliver.step(bench.channel(channel), not_any_more), bench.pool, 1)
     stopping = asyncio.Event()
     began = time.perf_counter()
     running = asyncio.create_task(sending.run(stopping))

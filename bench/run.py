@@ -6,7 +6,18 @@ import sys
 
 from rich.table import Table
 
-from bench import accept, inbox, markdown, memory, notices, processing, reads, remote, together
+from bench import (
+    accept,
+    inbox,
+    markdown,
+    memory,
+    notices,
+    processing,
+    reads,
+    reminders,
+    remote,
+    together,
+)
 from bench.ground import Ground, console, ground
 
 ALL = {
@@ -18,6 +29,7 @@ ALL = {
     "markdown": markdown.run,
     "notices": notices.run,
     "remote": remote.run,
+    "reminders": reminders.run,
     "memory": memory.run,
 }
 

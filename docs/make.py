@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from messo import documents
-from messo.app import Content, Senders, citizen_routes, institution_routes
+from messo.app import Content, Fetchers, Senders, citizen_routes, institution_routes
 from messo.base import db, migrate
 from messo.base.postgres import EmbeddedPostgres
 from messo.base.schema_dump import dump_schema
@@ -79,9 +79,9 @@ def openapi_documents() -> dict[str, str]:
     nothing: Any = None
     settings = Settings()
     institutions = institution_routes(
-        settings, nothing, Senders(*[*[nothing] * 7, Content(*[nothing] * 4)])
+        settings, nothing, Senders(*[*[nothing] * 7, Content(*[nothing] * 4), nothing])
     )
-    citizens = citizen_routes(settings, nothing, nothing, nothing, nothing, nothing)
+    citizens = citizen_routes(settings, nothing, nothing, nothing, Fetchers(*[nothing] * 3))
     made = {
         "openapi.json": documents.for_institutions(institutions, settings),
         "openapi-citizens.json": documents.for_citizens(citizens, settings),

@@ -87,6 +87,9 @@ def take_pages(page: Page, base: str, service: str, size: str) -> None:
     page.get_by_text("Tassa rifiuti").click()
     page.wait_for_url("**/messages/*")
     take(page, base, "message", size, "")
+    here = page.url.removeprefix(base)
+    take(page, base, "notice", size, f"{here}/notice")
+    take(page, base, "reminders", size, f"{here}/reminders")
     take(page, base, "service", size, f"/services/{service}")
     take(page, base, "preferences", size, "/preferences")
     take(page, base, "data", size, "/data")
@@ -105,6 +108,20 @@ def take_pages(page: Page, base: str, service: str, size: str) -> None:
     page.get_by_role("button", name="Continua").click()
     page.locator(".attachments").wait_for()
     take(page, base, "remote", size, "")
+
+
+def take_paid(page: Page, base: str, size: str) -> None:
+    """At the sandbox's checkout, and what is left of the notice after it."""
+    log_in(page, base, "Giulia")
+    page.get_by_text("Il ticket della tua visita").click()
+    page.wait_for_url("**/messages/*")
+    pay = page.get_by_role("link", name="Paga", exact=True)
+    if pay.count():  # on the first of the two sizes
+        pay.click()
+        take(page, base, "checkout", size, "")
+        page.locator("button[value=pay]").click()
+        page.wait_for_url("**/messages/*")
+    take(page, base, "paid", size, "")
 
 
 def take_unready(page: Page, base: str, size: str) -> None:
@@ -150,6 +167,7 @@ def main() -> None:
                 write_unready(playwright, Path(folder), base)  # so that no inbox above has it
                 for size, width in WIDTHS.items():
                     page = open_window(browser, width)
+                    take_paid(page, base, size)
                     take_unready(page, base, size)
                     page.context.close()
                 browser.close()

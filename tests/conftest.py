@@ -138,8 +138,8 @@ async def worker(pool: Pool, settings: Settings, secrets: Secrets) -> AsyncItera
     yield Worker(
         pool,
         pool.buckets,
-        steps(outside.channels),
-        periodics(settings, secrets, outside.channels),
+        steps(settings, outside.channels),
+        periodics(settings, secrets, outside),
         1000,
         outward(settings, secrets, outside),
     )

@@ -54,10 +54,17 @@ from messo.messages.submit import Accept
 from messo.notifications.channels import BounceRoutes
 from messo.operations import health, record, reference
 from messo.outside import Outside, networks
+from messo.payments import Live, Node
+from messo.payments import make_outbound as to_node
+from messo.payments.event_routes import EventRoutes
+from messo.payments.info_routes import InfoRoutes
+from messo.payments.sender_view import lookup
 from messo.recipients import enrol_at_login
 from messo.recipients.citizen_routes import CitizenRoutes
 from messo.recipients.email import SendValidation
 from messo.recipients.feed_routes import FeedRoutes
+from messo.reminders.routes import ReminderRoutes
+from messo.sandbox import payment_node
 from messo.sandbox.served import Sandbox
 from messo.services import Authenticate, Directory, ManageKey, Permission, Sender
 from messo.services.catalog_routes import CatalogRoutes
@@ -73,6 +80,8 @@ _PREFLIGHT = [
     (b"content-length", b"0"),
 ]
 _BOUNCES = 20  # a second, from one mail server
+_EVENTS = 100  # requests a second with payment events, each of up to a thousand
+_NOTICES = 2  # a second that one citizen may ask for, and thirty times that at once
 _READERS = 2  # statements under way at once for each kind of read
 
 
@@ -160,17 +169,29 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     # Two at a time, and none of them in a place that a citizen waits for.
     content = Content(Ask(to_check), configurations, to_check, PdfCheck(at_once=2))
     fetch = Fetch(configurations, Ask(to_content))
+    live = Live(pool, outside.node)
+    test = _test_node(settings)
     institutions = institution_routes(
         settings,
         pool,
         Senders(
-            directory, guard, accept, messages, profiles, secrets, outside.institutions, content
+            directory,
+            guard,
+            accept,
+            messages,
+            profiles,
+            secrets,
+            outside.institutions,
+            content,
+            live,
         ),
     )
     # Without a mail server nobody could follow the link of a mail.
     send_validation = outside.letters.queue_validation if outside.mailer else None
-    citizens = citizen_routes(settings, pool, secrets, flow, send_validation, fetch)
-    sandbox = Sandbox(settings, secrets) if settings.sandbox else None
+    citizens = citizen_routes(
+        settings, pool, secrets, flow, Fetchers(send_validation, fetch, live, test)
+    )
+    sandbox = Sandbox(settings, secrets, pool) if settings.sandbox else None
     pages = Starlette(
         routes=[
             *reference.pages(documents.for_institutions(institutions, settings)),
@@ -181,7 +202,16 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
         ]
     )
     pages.state.site = site.make(
-        pool, secrets, settings, flow, welcome, send_validation, fetch, PdfCheck()
+        pool,
+        secrets,
+        settings,
+        flow,
+        welcome,
+        send_validation,
+        fetch,
+        PdfCheck(),
+        live,
+        _checkout_url(settings),
     )
     queues: list[Coalescer[Any, Any]] = [accept.queue, messages.queue, profiles.queue]
     for queue in queues:
@@ -193,14 +223,7 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     try:
         if sandbox:
             await sandbox.start()
-        bounces = BounceRoutes(
-            pool,
-            secrets,
-            settings.mail_return_path,
-            RateLimit(_BOUNCES, _BOUNCES * 10),
-            settings.trusted_proxies,
-        )
-        routes = [*institutions, *citizens, *bounces.routes()]
+        routes = [*institutions, *citizens, *pushed_routes(settings, pool, secrets)]
         app = App(routes, pages, settings.attachments_url)
         yield Server(app, pool, directory, guard, accept, messages, profiles)
     finally:
@@ -213,11 +236,9 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
             await guard.close()
         if sandbox:
             await sandbox.stop()
-        await to_provider.close()
-        await to_content.close()
-        await to_check.close()
-        await outside.close()
-        await pool.close()
+        for one in (to_provider, to_content, to_check, live, test, outside, pool):
+            if one is not None:
+                await one.close()
 
 
 @dataclass(frozen=True)
@@ -242,6 +263,34 @@ class Senders:
     secrets: Secrets
     outbound: Outbound
     content: Content
+    live: Live
+
+
+@dataclass(frozen=True)
+class Fetchers:
+    """What citizens' routes ask others with. `test`: a sandbox's second payment node."""
+
+    send_validation: SendValidation | None
+    fetch: Fetch
+    live: Live
+    test: Node | None = None
+
+
+def _test_node(settings: Settings) -> Node | None:
+    """What `test=true` asks; in production there is none, whatever is configured."""
+    if not settings.sandbox or not settings.payment_node_test_url:
+        return None
+    return Node(
+        settings.payment_node_test_url,
+        settings.payment_node_test_key,
+        to_node(networks(settings)),
+    )
+
+
+def _checkout_url(settings: Settings) -> str:
+    if settings.sandbox and not settings.checkout_url:
+        return payment_node.checkout_template(settings)
+    return settings.checkout_url
 
 
 def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list[Route]:
@@ -273,7 +322,9 @@ def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list
             pool=pool,
             body_limit=settings.body_limit,
             check_digits=settings.check_notice_numbers,
+            payment_state=lookup(senders.live),
         ).routes(),
+        *ReminderRoutes(event_reader, pool).routes(),
         *FeedRoutes(feed_reader, pool).routes(),
         *EventFeedRoutes(event_reader, pool).routes(),
         *WebhookRoutes(
@@ -295,13 +346,32 @@ def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list
     ]
 
 
+def pushed_routes(settings: Settings, pool: Pool, secrets: Secrets) -> list[Route]:
+    """What mail servers and the payment node push to us, one line per room."""
+    return [
+        *BounceRoutes(
+            pool,
+            secrets,
+            settings.mail_return_path,
+            RateLimit(_BOUNCES, _BOUNCES * 10),
+            settings.trusted_proxies,
+        ).routes(),
+        *EventRoutes(
+            pool,
+            secrets,
+            settings.payment_events_key,
+            RateLimit(_EVENTS, _EVENTS * 2),
+            settings.trusted_proxies,
+        ).routes(),
+    ]
+
+
 def citizen_routes(
     settings: Settings,
     pool: Pool,
     secrets: Secrets,
     flow: LoginFlow,
-    send_validation: SendValidation | None,
-    fetch: Fetch,
+    ask: Fetchers,
 ) -> list[Route]:
     """The API of citizens' client applications, one line per room."""
     authenticate = BearerAuthenticate(
@@ -314,8 +384,9 @@ def citizen_routes(
             pool, secrets, flow, web, authenticate, welcome, settings.client_redirects
         ).routes(),
         *MailboxRoutes(authenticate, pool, settings.body_limit).routes(),
-        *RemoteRoutes(authenticate, pool, secrets, fetch, settings.public_url).routes(),
-        *CitizenRoutes(authenticate, pool, secrets, erasure, send_validation).routes(),
+        *RemoteRoutes(authenticate, pool, secrets, ask.fetch, settings.public_url).routes(),
+        *InfoRoutes(authenticate, ask.live, RateLimit(_NOTICES, _NOTICES * 30), ask.test).routes(),
+        *CitizenRoutes(authenticate, pool, secrets, erasure, ask.send_validation).routes(),
         *CatalogRoutes(authenticate, pool).routes(),
     ]
 

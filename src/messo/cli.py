@@ -9,7 +9,7 @@ from messo.base import db, log
 from messo.base.crypto import SecretError
 from messo.base.migrate import SchemaError
 from messo.base.postgres_programs import PostgresError
-from messo.commands import developers, institutions, operators, running
+from messo.commands import developers, institutions, operators, payments, reminders, running
 from messo.commands.database import StoppedError
 from messo.settings import SettingError
 
@@ -26,6 +26,8 @@ cli.add_typer(institutions.service, name="service")
 cli.add_typer(operators.citizen, name="citizen")
 cli.add_typer(operators.operator, name="operator")
 cli.add_typer(operators.guard, name="guard")
+cli.add_typer(payments.payments, name="payments")
+cli.add_typer(reminders.reminders, name="reminders")
 
 
 def main() -> None:

@@ -8,6 +8,9 @@ from messo.base.crypto import Secrets
 from messo.base.mailer import Mailer, parse_server
 from messo.base.outbound import Outbound
 from messo.notifications import Channel, Letters, make_channels
+from messo.payments import Node
+from messo.payments import make_outbound as to_node
+from messo.sandbox import payment_node
 from messo.settings import Network, SettingError, Settings
 
 _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
@@ -26,6 +29,7 @@ class Outside:
     mailer: Mailer | None
     channels: Sequence[Channel]
     letters: Letters
+    node: Node | None
 
     @classmethod
     def of(cls, settings: Settings, secrets: Secrets) -> "Outside":
@@ -39,7 +43,8 @@ class Outside:
                 f"MESSO_MAIL_FROM or MESSO_MAIL_RETURN_PATH is not usable: {error}"
             ) from None
         letters = Letters(secrets, configured=mailer is not None)
-        return cls(outbound, Outbound(networks(settings)), mailer, channels, letters)
+        node = _node(settings, secrets)
+        return cls(outbound, Outbound(networks(settings)), mailer, channels, letters, node)
 
     async def close(self) -> None:
         """Close what is open."""
@@ -47,11 +52,20 @@ class Outside:
         await self.institutions.close()
         if self.mailer is not None:
             await self.mailer.close()
+        if self.node is not None:
+            await self.node.close()
 
 
 def networks(settings: Settings) -> tuple[Network, ...]:
     """What may be called although it is not public; a sandbox plays its neighbours itself."""
     return settings.outbound_networks + (_LOOPBACK if settings.sandbox else ())
+
+
+def _node(settings: Settings, secrets: Secrets) -> Node | None:
+    url, key = settings.payment_node_url, settings.payment_node_key
+    if settings.sandbox and not url:
+        url, key = payment_node.base_url(settings), payment_node.api_key(secrets)
+    return Node(url, key, to_node(networks(settings))) if url else None
 
 
 def _mailer(settings: Settings) -> Mailer | None:

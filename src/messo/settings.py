@@ -98,6 +98,31 @@ class Settings:
     check_notice_numbers: bool = _setting(
         True, "Refuse payment notice numbers whose check digits are wrong."
     )
+    payment_node_url: str = _setting(
+        "",
+        "pagoPA's eCommerce payment-requests service, up to /v1, of production or of UAT: notices "
+        "are asked for there. Empty: none is asked; a sandbox has its own.",
+    )
+    payment_node_key: str = _setting("", "Our subscription key at the payment node.")
+    payment_node_minute: int = _setting(
+        600, "Questions a minute to the payment node that nobody waits for, per worker process."
+    )
+    payment_node_test_url: str = _setting(
+        "", "What citizens' clients ask with test=true; in a sandbox only, production ignores it."
+    )
+    payment_node_test_key: str = _setting("", "Our subscription key there.")
+    payment_events_key: str = _setting(
+        "",
+        "What whoever pushes payment events to /messo/v1/payment-events says as Authorization: "
+        "Bearer …; 16 characters at least. Empty: nobody may.",
+    )
+    checkout_url: str = _setting(
+        "",
+        "Where citizens pay, with {rpt_id}, {notice_number}, {payee_fiscal_code}, {amount} (euro "
+        "cents) and {return_url} where those belong. Empty: there is no button to pay.",
+    )
+    reminders_from: int = _setting(8, "Hour of Rome's day from which reminders are sent.")
+    reminders_until: int = _setting(20, "Hour of Rome's day until which reminders are sent.")
     guard_recipients: int = _setting(
         1000, "Mass guard: recipients of one content within a day below which nothing is held."
     )
@@ -170,7 +195,9 @@ class Settings:
         for name in ("port", "ops_port", "database_port", "sandbox_mail_port"):
             if name in values and not 0 < values[name] < 65_535:  # noqa: PLR2004  and one more
                 raise SettingError(f"MESSO_{name.upper()} must be 1 to 65534")
-        return cls(**values)
+        made = cls(**values)
+        _check_payments(made)
+        return made
 
 
 _POSITIVE = (
@@ -178,7 +205,28 @@ _POSITIVE = (
     *("body_limit", "body_seconds", "guard_recipients", "worker_batch", "worker_tasks"),
     *("session_idle_minutes", "session_hours", "client_session_days", "archive_days"),
     *("terms_version", "mail_connections", "mail_domain_minute"),
+    "payment_node_minute",
 )
+
+
+def _check_payments(settings: Settings) -> None:
+    earliest, latest = 8, 20  # what citizens are promised
+    if not earliest <= settings.reminders_from < settings.reminders_until <= latest:
+        raise SettingError(
+            f"MESSO_REMINDERS_FROM and MESSO_REMINDERS_UNTIL lie between {earliest} and {latest}"
+        )
+    key = settings.payment_events_key
+    if key and (len(key) < 16 or not key.isascii()):  # noqa: PLR2004  said in its text
+        raise SettingError("MESSO_PAYMENT_EVENTS_KEY must be at least 16 characters of ASCII")
+    try:
+        settings.checkout_url.format(
+            rpt_id="", notice_number="", payee_fiscal_code="", amount="", return_url=""
+        )
+    except (ValueError, LookupError, AttributeError):
+        raise SettingError(
+            "MESSO_CHECKOUT_URL has braces around something else than rpt_id, notice_number, "
+            "payee_fiscal_code, amount or return_url"
+        ) from None
 
 
 def variable(setting: "Field[Any]") -> str:

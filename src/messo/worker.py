@@ -10,7 +10,7 @@ from typing import Any
 
 from messo.base import migrate
 from messo.base.crypto import Secrets
-from messo.base.db import Pool
+from messo.base.db import Connection, Pool
 from messo.base.outward import Outward
 from messo.base.work import Periodic, Step, Worker
 from messo.content import forget as forget_announced
@@ -22,18 +22,34 @@ from messo.notifications import DISPATCH, Channel, deliver, dispatch, letters, u
 from messo.notifications.channels import BounceMailbox
 from messo.operations import audit
 from messo.outside import Outside
+from messo.payments import Node, ask, watch
+from messo.payments import upkeep as payments_upkeep
 from messo.recipients import count_enrolled
-from messo.recipients.archive import forget_old
+from messo.recipients.archive import Others, forget_old
 from messo.recipients.carry_out import CarryOut
 from messo.recipients.erase import Eraser
+from messo.reminders import Window, hand_over, not_any_more, plan
+from messo.reminders import upkeep as reminders_upkeep
+from messo.sandbox import habits
 from messo.settings import Settings
 
 
-def steps(channels: Sequence[Channel]) -> list[Step]:
+def steps(settings: Settings, channels: Sequence[Channel]) -> list[Step]:
     """Steps with a row per item. A step is queued only where its worker is listed here."""
     return [
-        process.step(follow_ups=[DISPATCH]),
+        process.step(
+            {
+                DISPATCH: process.every,
+                watch.WATCH: process.with_notice,
+                plan.PLAN: process.to_remind_of,
+            }
+        ),
         dispatch.step(channels),
+        dispatch.remind_step(channels),
+        watch.step(),
+        watch.paid_step(),
+        plan.step(window(settings)),
+        plan.replan_step(),
         search.step(),
     ]
 
@@ -41,7 +57,8 @@ def steps(channels: Sequence[Channel]) -> list[Step]:
 def outward(settings: Settings, secrets: Secrets, outside: Outside) -> list[Outward[Any, Any]]:
     """Steps that send something to others."""
     return [
-        *(deliver.step(channel) for channel in outside.channels),
+        *(deliver.step(channel, not_any_more) for channel in outside.channels),
+        *([ask.step(outside.node, settings.payment_node_minute)] if outside.node else []),
         letters.step(outside.mailer, secrets, settings),
         publish.step(),
         hand_on.step(
@@ -50,13 +67,18 @@ def outward(settings: Settings, secrets: Secrets, outside: Outside) -> list[Outw
     ]
 
 
-def periodics(settings: Settings, secrets: Secrets, channels: Sequence[Channel]) -> list[Periodic]:
+def window(settings: Settings) -> Window:
+    """When reminders may be sent."""
+    return Window(settings.reminders_from * 60, settings.reminders_until * 60)
+
+
+def periodics(settings: Settings, secrets: Secrets, outside: Outside) -> list[Periodic]:
     """Steps that run once per period, by whichever worker comes first."""
     keep_keys = timedelta(hours=max(24, settings.keep_idempotency_hours))
     asked = CarryOut(
         archive.letters,
-        upkeep.export(secrets),
-        erasers(channels),
+        others(secrets),
+        erasers(outside.channels),
         secrets,
         timedelta(days=settings.archive_days),
     )
@@ -70,8 +92,36 @@ def periodics(settings: Settings, secrets: Secrets, channels: Sequence[Channel])
         Periodic("messages.forget", timedelta(minutes=1), retention.forget(keep_keys)),
         Periodic("events.forget", timedelta(minutes=10), events_upkeep.forget_old),
         Periodic("notifications.forget", timedelta(minutes=10), upkeep.forget_old),
+        Periodic("payments.forget", timedelta(minutes=10), payments_upkeep.forget_old),
+        Periodic(
+            hand_over.HAND_OVER,
+            hand_over.EVERY,
+            hand_over.run(window(settings), has_node=outside.node is not None),
+        ),
+        Periodic("reminders.forget", timedelta(minutes=10), reminders_upkeep.forget_old),
+        *payments(settings, outside.node),
         *bounces(settings, secrets),
+        *habits.periodics(settings),
     ]
+
+
+def payments(settings: Settings, node: Node | None) -> list[Periodic]:
+    """Asking for notices that nobody has asked for, where there is a node to ask."""
+    if node is None:
+        return []
+    sweep = ask.sweep(settings.payment_node_minute)
+    return [Periodic("payments.sweep", ask.SWEEP_EVERY, sweep)]
+
+
+def others(secrets: Secrets) -> Others:
+    """What rooms above the citizens' own put into the archive of somebody's data."""
+    notices = upkeep.export(secrets)
+
+    async def gather(conn: Connection, fiscal_code: str) -> dict[str, Any]:
+        reminders = await reminders_upkeep.export(conn, fiscal_code)
+        return {**await notices(conn, fiscal_code), "reminders.json": reminders}
+
+    return gather
 
 
 def bounces(settings: Settings, secrets: Secrets) -> list[Periodic]:
@@ -84,7 +134,12 @@ def bounces(settings: Settings, secrets: Secrets) -> list[Periodic]:
 
 def erasers(channels: Sequence[Channel]) -> list[Eraser]:
     """What rooms above the citizens' own forget, when one is erased."""
-    return [upkeep.eraser(channels), mailbox.erase]
+    return [
+        upkeep.eraser(channels),
+        payments_upkeep.erase,
+        reminders_upkeep.erase,
+        mailbox.erase,
+    ]
 
 
 @contextlib.asynccontextmanager
@@ -100,8 +155,8 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
         yield Worker(
             pool,
             pool.buckets,
-            steps(outside.channels),
-            periodics(settings, secrets, outside.channels),
+            steps(settings, outside.channels),
+            periodics(settings, secrets, outside),
             settings.worker_batch,
             sending,
         )

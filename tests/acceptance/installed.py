@@ -69,13 +69,14 @@ class Process:
     environment: dict[str, str]
     log: Path
     popen: "subprocess.Popen[bytes] | None" = None
+    program: str = field(default="messo", kw_only=True)
 
     def start(self) -> "Process":
         assert self.popen is None or self.popen.poll() is not None, "it runs already"
         with self.log.open("ab") as log:
             # It gets SIGKILL if pytest dies.
             self.popen = spawn(
-                [sys.executable, "-m", "messo", *self.arguments],
+                [sys.executable, "-m", self.program, *self.arguments],
                 None,
                 (subprocess.DEVNULL, log.fileno()),
                 farewell=signal.SIGKILL,
@@ -209,12 +210,14 @@ class Site:
         server.start()
         return server.wait_ready()
 
-    def work(self, name: str = "work", *, wait: bool = True, **more: str) -> Worker:
+    def work(
+        self, name: str = "work", *, wait: bool = True, program: str = "messo", **more: str
+    ) -> Worker:
         """A worker; unless told otherwise it is ready."""
         port = free_ports(2)
         environment = self.environment(MESSO_OPS_PORT=str(port), **more)
         log = self.folder / "log" / f"{name}.log"
-        worker = Worker(("work",), environment, log, ops_port=port + 1)
+        worker = Worker(("work",), environment, log, ops_port=port + 1, program=program)
         self.started.append(worker)
         worker.start()
         return worker.wait_ready() if wait else worker

@@ -96,7 +96,8 @@ def test_the_walk_knows_every_parameter() -> None:
     """A route with another kind of id has to be added to these tests."""
     named = {name for route in ROUTES for name in re.findall(r"{(\w+)}", route.path)}
     assert named == {
-        *("id", "choice", "service_id", "institution_id", "installation_id", "attachment_url")
+        *("id", "choice", "service_id", "institution_id", "installation_id", "attachment_url"),
+        "rptId",  # of any notice, whoever has it: tests/payments
     }
     kinds = {route.path.split("/")[4] for route in ROUTES if "{id}" in route.path}
     assert kinds == set(KINDS)

@@ -8,7 +8,7 @@ import jsonschema_rs
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-from messo.app import Content, Senders, citizen_routes, institution_routes
+from messo.app import Content, Fetchers, Senders, citizen_routes, institution_routes
 from messo.base.http import Route
 from messo.operations.shapes import Schemas
 from messo.settings import Settings
@@ -22,9 +22,11 @@ def routes_of_both() -> tuple[list[Route], list[Route]]:
     """The institutions' routes and the citizens', described and not served."""
     nothing: Any = None
     institutions = institution_routes(
-        Settings(), nothing, Senders(*[*[nothing] * 7, Content(*[nothing] * 4)])
+        Settings(), nothing, Senders(*[*[nothing] * 7, Content(*[nothing] * 4), nothing])
     )
-    return institutions, citizen_routes(Settings(), nothing, nothing, nothing, nothing, nothing)
+    return institutions, citizen_routes(
+        Settings(), nothing, nothing, nothing, Fetchers(*[nothing] * 3)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +40,13 @@ async def document(running: Running) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def routes(running: Running) -> list[Route]:
-    """The institutions' routes; with the citizens' and one for mail servers they are all there is."""
+    """The institutions' routes; with the citizens' and what is pushed to us they are all there is."""
     institutions, citizens = routes_of_both()
     router = running.started.app.router
     served = len(router._exact) + len(router._patterns)
     assert router.find({"method": "POST", "path": "/messo/v1/mail-bounces"}) is not None
-    assert served == len(institutions) + len(citizens) + 1, "there are others"
+    assert router.find({"method": "POST", "path": "/messo/v1/payment-events"}) is not None
+    assert served == len(institutions) + len(citizens) + 2, "there are others"
     return institutions
 
 

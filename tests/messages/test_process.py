@@ -20,7 +20,7 @@ from messo.services import Directory, Sender
 from tests.events.told import FACTS
 from tests.world import AUTO, BLOCKING, CLOSED, STRANGER, Caller, World
 
-FOLLOW_UPS = ("tests.first", "tests.second")
+FOLLOW_UPS = {"tests.first": process.every, "tests.second": process.every}
 POISON = "Questo oggetto fa fallire"
 
 
@@ -55,7 +55,13 @@ def deciding(pool: Pool) -> Worker:
 
 
 def worker_of(pool: Pool, *periodics: Periodic, batch: int = 1000) -> Worker:
-    return Worker(pool, pool.buckets, [process.step(FOLLOW_UPS)], periodics, batch)
+    return Worker(
+        pool,
+        pool.buckets,
+        [process.step(FOLLOW_UPS)],
+        periodics,
+        batch,
+    )
 
 
 async def all_rows(pool: Pool, sql: str, *values: Any) -> list[Any]:

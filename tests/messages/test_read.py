@@ -14,6 +14,7 @@ from messo.base.db import Pool
 from messo.base.ids import new_id
 from messo.base.work import Worker
 from messo.messages.routes import MessageRoutes
+from messo.messages.wire import PaymentSeen
 from messo.recipients.preferences import Activation, Preference, put_activations, put_preferences
 from messo.recipients.profile import Profile, create_profiles
 from messo.recipients.update import change_mode
@@ -338,7 +339,7 @@ class Payments:
 
     url: str
     asked: list[tuple[str, str]]
-    answers: dict[str, Literal["PAID", "NOT_PAID"] | None]
+    answers: dict[str, PaymentSeen | None]
 
 
 @pytest.fixture(scope="module")
@@ -346,7 +347,7 @@ async def payments(running: Running) -> AsyncIterator[Payments]:
     """The same server, with a function passed in that knows payments."""
     known = Payments("", [], {})
 
-    async def state(payee: str, notice_number: str) -> Literal["PAID", "NOT_PAID"] | None:
+    async def state(payee: str, notice_number: str) -> PaymentSeen | None:
         known.asked.append((payee, notice_number))
         return known.answers[notice_number]
 
@@ -365,14 +366,27 @@ async def payments(running: Running) -> AsyncIterator[Payments]:
     await task
 
 
-@pytest.mark.parametrize("answer", ["PAID", "NOT_PAID", None])
+@pytest.mark.parametrize(
+    ("seen", "status"),
+    [
+        (PaymentSeen("paid", source="event"), "PAID"),
+        (PaymentSeen("unpaid", source="node"), "NOT_PAID"),
+        (PaymentSeen("in_progress", source="node"), "NOT_PAID"),
+        (PaymentSeen("expired", source="node"), "NOT_PAID"),
+        (PaymentSeen("cancelled", source="node"), "NOT_PAID"),
+        (PaymentSeen("unknown", source="node"), "NOT_PAID"),
+        (PaymentSeen("unknown"), None),  # nobody has said anything yet
+        (None, None),
+    ],
+)
 @pytest.mark.parametrize("payee", [None, "01234567890"])
 async def test_the_payment_state_of_the_notice_is_shown(
     world: World,
     payments: Payments,
     send: Send,
     read: Read,
-    answer: Literal["PAID", "NOT_PAID"] | None,
+    seen: PaymentSeen | None,
+    status: str | None,
     payee: str | None,
 ) -> None:
     notice = "302000000000000083"
@@ -382,13 +396,14 @@ async def test_the_payment_state_of_the_notice_is_shown(
     location = await send(world.anna, payment_data=payment)
     await read(world.anna, location)
     payments.asked.clear()
-    payments.answers[notice] = answer
+    payments.answers[notice] = seen
     async with httpx.AsyncClient(base_url=payments.url) as client:
         found = (await client.get(location, headers=world.anna.headers)).json()
     assert payments.asked == [(payee or "00000000001", notice)]
     assert found["read_status"] == "UNREAD"
-    assert found.get("payment_status") == answer
-    assert ("payment_status" in found) is (answer is not None)
+    assert found.get("payment_status") == status
+    assert ("payment_status" in found) is (status is not None)
+    assert found.get("payment", {}).get("state") == (seen.state if seen else None)
 
 
 async def test_the_payment_state_is_asked_only_where_it_will_be_shown(

@@ -18,10 +18,11 @@ from messo.notifications import deliver
 from messo.notifications.channels.channel import Choice
 from messo.notifications.channels.email.channel import Email
 from messo.notifications.channels.email.suppression import suppressed, unsuppress
-from messo.notifications.dispatch import dispatch
+from messo.notifications.dispatch import Occasion, dispatch
 from messo.recipients import Wishes, amend, read_profile
 from messo.recipients.preferences import Activation, Preference, put_preferences
 from messo.recipients.profile import Profile, create_profiles
+from messo.reminders import not_any_more
 from messo.sandbox.fiscal_codes import make
 from tests.messages.test_decide import SERVICE, kinds_of_citizen
 from tests.notifications.post_office import PostOffice, opened
@@ -132,8 +133,8 @@ async def told(pool: Pool, email: Email, profile: Profile) -> tuple[str, Sending
     bucket = pool.bucket(profile.fiscal_code)
     (message_id,) = await store(pool, [profile.fiscal_code])
     async with pool.transaction() as conn:
-        (await dispatch(conn, bucket, [message_id], [email]))()
-    return message_id, Sending(deliver.step(email), pool, pool.buckets)
+        (await dispatch(conn, bucket, [Occasion(message_id)], [email]))()
+    return message_id, Sending(deliver.step(email, not_any_more), pool, pool.buckets)
 
 
 async def state_of(pool: Pool, message_id: str) -> str | None:
@@ -385,7 +386,7 @@ async def test_a_second_try_is_the_same_mail_to_a_mailbox(
     who = person()
     await enrol(pool, who)
     await told(pool, email, who)
-    step = deliver.step(email)
+    step = deliver.step(email, not_any_more)
     async with pool.transaction() as conn:
         jobs = await step.claim(conn, pool.bucket(who.fiscal_code), 32)
     (job,) = [one for one in jobs if one.delivery and one.delivery.fiscal_code == who.fiscal_code]

@@ -23,7 +23,7 @@ async def carry_out(pool: Pool, settings: Settings, secrets: Secrets) -> None:
     """What the worker does every ten seconds with wishes about data, until nothing is left."""
     step = next(
         one
-        for one in periodics(settings, secrets, Outside.of(settings, secrets).channels)
+        for one in periodics(settings, secrets, Outside.of(settings, secrets))
         if one.name == "recipients.data_requests"
     )
     worker = Worker(pool, pool.buckets, [], [], 1)

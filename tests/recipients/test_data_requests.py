@@ -401,7 +401,7 @@ def worker_round(running: Running, pool: Pool, settings: Any, secrets: Secrets) 
     from messo.worker import steps
 
     channels = Outside.of(settings, secrets).channels
-    rounds = Worker(pool, pool.buckets, steps(channels), [], 1000)
+    rounds = Worker(pool, pool.buckets, steps(settings, channels), [], 1000)
 
     async def run() -> None:
         while await rounds.work_once():

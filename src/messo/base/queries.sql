@@ -6,6 +6,14 @@ SELECT :bucket::smallint, :step::text, :due::timestamptz, u.reference, u.lane
 FROM unnest(:references::text[], :lanes::smallint[]) AS u (reference, lane)
 ON CONFLICT DO NOTHING;
 
+-- name: queue_across
+-- The same for items of several buckets: what follows from a fact that belongs to nobody's bucket alone.
+INSERT INTO work.item (bucket, step, due_at, reference, lane)
+SELECT u.bucket, :step::text, :due::timestamptz, u.reference, u.lane
+FROM unnest(:buckets::smallint[], :references::text[], :lanes::smallint[])
+    AS u (bucket, reference, lane)
+ON CONFLICT DO NOTHING;
+
 -- name: claim_items
 -- Most in order of age, a share from one lane whose turn it is: a sender with a few messages does not
 -- wait behind another's million. Claiming deletes; a rollback brings the items back. The rows are

@@ -83,6 +83,25 @@ async def queue(
     )
 
 
+async def queue_across(
+    conn: Connection,
+    buckets: Sequence[int],
+    step: str,
+    references: Sequence[str],
+    lanes: Sequence[int],
+    due: datetime,
+) -> None:
+    """Queue one item per reference, each in its own bucket, in the caller's transaction."""
+    await conn.run(
+        queries.queue_across,
+        buckets=buckets,
+        step=step,
+        references=references,
+        lanes=lanes,
+        due=due,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Leased:
     """An item that is this worker's until `until`; `attempts` failed before."""

@@ -183,6 +183,18 @@ def service_describe(
     console.print("Done.")
 
 
+@service.command("postal-account")
+def service_postal_account(
+    service_id: ServiceId,
+    account: Annotated[str, typer.Argument(help='1 to 12 digits; "" takes it away.')],
+) -> None:
+    """Register the postal account of a service, so that its notices have a code for post offices."""
+    from messo.services.services import set_postal_account
+
+    in_transaction(lambda conn: set_postal_account(conn, actor(), service_id, account))
+    console.print("Done.")
+
+
 @service.command("list")
 def service_list(
     institution_id: Annotated[str | None, typer.Argument(help="Only this institution's.")] = None,

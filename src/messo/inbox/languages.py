@@ -4,7 +4,7 @@ The texts in the templates are the English ones; `locale/it.po` has the Italian.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
@@ -79,6 +79,10 @@ class Texts:
         """`23 novembre 2026`."""
         return format_date(in_rome(moment), "d MMMM y", self.locale)
 
+    def date(self, day: date) -> str:
+        """`23 novembre 2026`, of a day by Rome's calendar."""
+        return format_date(day, "d MMMM y", self.locale)
+
     def moment(self, moment: datetime) -> str:
         """`23 novembre 2026, 09:30`, with the year in four digits."""
         return format_datetime(in_rome(moment), "d MMMM y, HH:mm", ROME, self.locale)
@@ -108,5 +112,7 @@ class Texts:
             "moment": self.moment,
             "short": self.short,
             "euro": self.euro,
+            "date": self.date,
+            "hour": self.hour,
         }
         return {"language": self.language, **names}

@@ -10,7 +10,8 @@ from starlette.routing import Route
 from messo.inbox.forms import short_text
 from messo.inbox.visit import Visit, citizen_page, redirect
 from messo.messages import mailbox
-from messo.messages.mailbox import Filters, Kind
+from messo.messages.mailbox import Filters, Kind, Line
+from messo.payments import Notice, ledger
 
 _ON_A_PAGE = 25
 _AT_ONCE = 100  # ids that one form may name
@@ -44,6 +45,7 @@ async def show(visit: Visit) -> Response:
     return visit.page(
         "message_list.html",
         page=found,
+        settled=await _settled(visit, found.items),
         filters=filters,
         narrowed=filters != Filters(archived=filters.archived),
         unread=await mailbox.count_unread(visit.conn, visit.fiscal_code),
@@ -54,6 +56,23 @@ async def show(visit: Visit) -> Response:
         live=first,
         done=query.get("done", ""),
     )
+
+
+async def _settled(visit: Visit, lines: list[Line]) -> dict[str, str]:
+    """By message id, how its notice stands, where nothing is to be paid any more."""
+    notices = {
+        line.id: Notice(line.payment.payee_fiscal_code, line.payment.notice_number)
+        for line in lines
+        if line.payment
+    }
+    if not notices:
+        return {}
+    known = await ledger.read(visit.conn, notices.values())
+    return {
+        message_id: known[notice].state
+        for message_id, notice in notices.items()
+        if notice in known and known[notice].state in ledger.SETTLED
+    }
 
 
 async def _page_of(visit: Visit, filters: Filters, message_id: str) -> str:
@@ -75,6 +94,7 @@ async def show_new(visit: Visit) -> Response:
     return visit.page(
         "new_messages.html",
         page=found,
+        settled=await _settled(visit, found.items),
         filters=Filters(),
         newest=found.items[0].id,
         unread=await mailbox.count_unread(visit.conn, visit.fiscal_code),

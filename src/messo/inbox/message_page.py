@@ -1,5 +1,6 @@
 """One message: read, acted upon, put into a calendar, printed, or sent back as not meant for me."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from starlette.responses import Response
@@ -8,11 +9,13 @@ from starlette.routing import Route
 from messo.base.http import Problem
 from messo.inbox import calendar
 from messo.inbox.message_shown import Letter, show_letter
+from messo.inbox.payment_shown import look
 from messo.inbox.remote_page import is_remote, show_remote
 from messo.inbox.rendering import headers
 from messo.inbox.visit import Afterwards, Visit, citizen_page, redirect
 from messo.messages import mailbox
 from messo.messages.mailbox import Message
+from messo.payments.live import SOON_S
 from messo.services import catalog
 
 
@@ -32,11 +35,19 @@ async def show(visit: Visit) -> Response | Afterwards:
     line = message.line
     letter = Letter(message, await catalog.read_service(visit.conn, line.service_id))
     is_shown = visit.request.method == "GET"  # HEAD asks without showing
-    if is_shown and is_remote(letter):
-        return lambda: show_remote(visit, letter)
-    if is_shown and not line.is_read:
+    if is_shown and not line.is_read and not is_remote(letter):
         await mailbox.mark(visit.conn, visit.fiscal_code, [line.id], read=True)
+    if is_shown and (is_remote(letter) or line.payment):
+        return lambda: _ask_and_show(visit, letter)
     return show_letter(visit, letter)
+
+
+async def _ask_and_show(visit: Visit, letter: Letter) -> Response:
+    """What others are asked for: how the notice stands, and what the institution serves."""
+    line = letter.message.line
+    if line.payment:
+        letter = replace(letter, payment=await look(visit, line, SOON_S))
+    return await show_remote(visit, letter) if is_remote(letter) else show_letter(visit, letter)
 
 
 async def show_due_date(visit: Visit) -> Response:

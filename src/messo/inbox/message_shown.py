@@ -7,6 +7,7 @@ from starlette.responses import Response
 from messo.content import Detail, NotServedProblem
 from messo.inbox import calendar
 from messo.inbox.attachments import listed
+from messo.inbox.payment_shown import PaymentShown
 from messo.inbox.visit import Visit
 from messo.messages import buttons, markdown
 from messo.messages.mailbox import Message
@@ -15,10 +16,11 @@ from messo.services.catalog import Service
 
 @dataclass(frozen=True)
 class Letter:
-    """A message and who it is from, read in one transaction."""
+    """A message and who it is from, read in one transaction, and how its notice stands."""
 
     message: Message
     service: Service | None
+    payment: PaymentShown | None = None
 
 
 def show_letter(
@@ -47,6 +49,8 @@ def show_letter(
         body=markdown.render(text),
         buttons=buttons.of_message(text, language),
         service=letter.service,
+        payment=letter.payment,
+        can_pay=bool(visit.site.checkout_url),
         calendars=calendar.calendar_links(line.organization_name, line.due_date, language)
         if line.due_date
         else [],

@@ -64,6 +64,7 @@ async def page(visit: Visit, status: int = 200, *, wrong: str = "", typed: str =
         "preferences.html",
         status,
         profile=visit.profile,
+        settings=visit.site.settings,
         languages=LANGUAGES,
         done=visit.request.query_params.get("done", ""),
         wrong=wrong,

@@ -20,7 +20,9 @@ from messo.inbox import (
     message_page,
     my_data,
     notices,
+    payment_pages,
     preferences,
+    reminders_page,
     remote_page,
     services_pages,
     sessions,
@@ -31,6 +33,7 @@ from messo.inbox.rendering import Renderer
 from messo.inbox.turns import Turns
 from messo.inbox.visit import Site, Visit, Welcome, open_page
 from messo.login import LoginFlow, Web, web_limits
+from messo.payments import Live
 from messo.recipients.email import SendValidation
 from messo.settings import Settings
 
@@ -50,6 +53,8 @@ def make(
     send_validation: SendValidation | None,
     fetch: Fetch,
     pdf_check: PdfCheck,
+    live: Live,
+    checkout_url: str,
 ) -> Site:
     """What pages need, from what the process has."""
     limits = web_limits(settings)
@@ -66,6 +71,8 @@ def make(
         send_validation,
         fetch,
         Turns(pdf_check),
+        live,
+        checkout_url,
     )
 
 
@@ -78,6 +85,8 @@ def routes() -> list[BaseRoute]:
         *message_list.routes(),
         *message_page.routes(),
         *remote_page.routes(),
+        *payment_pages.routes(),
+        *reminders_page.routes(),
         *attachment_page.routes(),
         *welcome.routes(),
         *services_pages.routes(),

@@ -23,6 +23,7 @@ from messo.inbox.languages import Language, Texts
 from messo.inbox.rendering import Renderer
 from messo.inbox.turns import Turns
 from messo.login import Identity, Limits, LoginFlow, Session, Web, find_session
+from messo.payments import Live
 from messo.recipients import Profile, language_of, read_profile
 from messo.recipients.email import SendValidation
 from messo.settings import Settings
@@ -50,6 +51,8 @@ class Site:
     send_validation: SendValidation | None  # None: no mail server
     fetch: Fetch
     turns: Turns
+    live: Live
+    checkout_url: str
 
 
 @dataclass

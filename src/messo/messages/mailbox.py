@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from messo import events
-from messo.base import clock, parameters
+from messo.base import clock, parameters, work
 from messo.base.db import Connection, Row
 from messo.base.wire import ULID
 from messo.messages import search
@@ -38,6 +38,7 @@ __all__ = [
 
 Kind = Literal["payment", "due_date", "attachments"]
 
+_PLAN = "reminders.plan"  # what is read, or put away, is reminded of no more
 _ULID = re.compile(ULID)
 _CURSOR = re.compile(ULID.replace(r"\Z", r"~?\Z"))
 _FIRST, _LAST = "", "~"  # below and above every id
@@ -142,6 +143,10 @@ async def mark(
         archived=archived,
         now=now,
     )
+    moved = [row for row in rows if row["just_read"] or row["just_moved"]]
+    if moved:
+        lanes = [work.lane_of(row["service_id"]) for row in moved]
+        await work.queue(conn, bucket, _PLAN, [row["id"] for row in moved], lanes, now)
     told = [row for row in rows if row["just_read"] and row["shared"]]
     if told:
         await events.append(

@@ -1,11 +1,11 @@
 """Deciding, a set at a time: PROCESSED into the inbox, or REJECTED with its reason. Once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from messo import events
 from messo.base import clock, metrics, work
-from messo.base.db import Connection, Pool
+from messo.base.db import Connection, Pool, Row
 from messo.messages.decide import PENDING_GRACE
 from messo.messages.submit import PROCESS, queries
 from messo.operations import record
@@ -14,8 +14,27 @@ GIVE_UP_AFTER = timedelta(days=7)
 _REPLAY_AT_ONCE = 1000
 
 
-def step(follow_ups: Sequence[str] = ()) -> work.Step:
-    """The step that decides. `follow_ups` are steps to queue for each message that is PROCESSED."""
+# Steps to queue, and for which of the messages that are PROCESSED.
+FollowUps = Mapping[str, Callable[[Row], bool]]
+
+
+def every(_: Row) -> bool:
+    """A step for each message."""
+    return True
+
+
+def with_notice(row: Row) -> bool:
+    """A step for messages that carry a payment notice."""
+    return bool(row["has_notice"])
+
+
+def to_remind_of(row: Row) -> bool:
+    """A step for messages without a notice whose citizen wants to be reminded of what they got."""
+    return bool(row["wants_reminders"]) and not row["has_notice"]
+
+
+def step(follow_ups: FollowUps | None = None) -> work.Step:
+    """The step that decides."""
 
     async def run(conn: Connection, bucket: int, ids: list[str]) -> Callable[[], None]:
         return await process(conn, bucket, ids, follow_ups)
@@ -24,7 +43,7 @@ def step(follow_ups: Sequence[str] = ()) -> work.Step:
 
 
 async def process(
-    conn: Connection, bucket: int, ids: list[str], follow_ups: Sequence[str] = ()
+    conn: Connection, bucket: int, ids: list[str], follow_ups: FollowUps | None = None
 ) -> Callable[[], None]:
     """Decide these messages. One that is decided already is left as it is.
 
@@ -55,9 +74,11 @@ async def process(
     if rejected:
         await conn.run(queries.delete_contents, bucket=bucket, ids=rejected)
     kept = [row for row in decided if row["status"] == "PROCESSED"]
-    for name in follow_ups:
-        lanes = [work.lane_of(row["service_id"]) for row in kept]
-        await work.queue(conn, bucket, name, [row["id"] for row in kept], lanes, now)
+    for name, applies in (follow_ups or {}).items():
+        those = [row for row in kept if applies(row)]
+        if those:
+            lanes = [work.lane_of(row["service_id"]) for row in those]
+            await work.queue(conn, bucket, name, [row["id"] for row in those], lanes, now)
 
     def count() -> None:
         metrics.decided.labels("processed").inc(len(kept))

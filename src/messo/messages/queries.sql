@@ -79,9 +79,12 @@ WITH decided AS MATERIALIZED (
             s.category,
             a.status,
             a.updated_at > :fresh_after
-        ) AS refusal
+        ) AS refusal,
+        coalesce(c.parts ? 'payment_data', false) AS has_notice,
+        p.reminder_status IS NOT DISTINCT FROM 'ENABLED' AS wants_reminders
     FROM messages.message AS m
     INNER JOIN messages.sender AS s ON s.id = m.sender_id
+    LEFT JOIN messages.content AS c ON c.bucket = :bucket AND c.id = m.id
     LEFT JOIN recipients.profile AS p
         ON p.bucket = :bucket AND p.fiscal_code = m.fiscal_code
     LEFT JOIN recipients.preference AS f
@@ -100,7 +103,8 @@ UPDATE messages.message AS m SET
     decided_at = :now
 FROM decided
 WHERE m.bucket = :bucket AND m.id = decided.id AND m.status IN ('ACCEPTED', 'THROTTLED')
-RETURNING m.id, m.service_id, m.status, m.created_at;
+RETURNING
+    m.id, m.service_id, m.status, m.created_at, decided.has_notice, decided.wants_reminders;
 
 -- name: any_undecided
 -- Only asked when the decision left some out: decided before, or not decidable?
@@ -355,7 +359,7 @@ WHERE m.bucket = :bucket AND m.fiscal_code = :fiscal_code AND m.status = 'PROCES
 -- reads: recipients.profile, recipients.preference
 WITH own AS MATERIALIZED (
     SELECT
-        m.id,
+        m.id, m.is_archived AS was_archived,
         m.feature_level_type = 'ADVANCED'
         AND messages.read_shared(p.mode, f.access_read_message_status) AS shared
     FROM messages.message AS m
@@ -376,7 +380,7 @@ FROM own
 WHERE m.bucket = :bucket AND m.id = own.id
 RETURNING
     m.id, m.service_id, m.is_archived, m.read_at IS NOT NULL AS is_read, own.shared,
-    :read AND m.read_at = :now AS just_read;
+    :read AND m.read_at = :now AS just_read, m.is_archived <> own.was_archived AS just_moved;
 
 -- name: count_unread
 -- For a badge: more than a hundred need no exact number.

@@ -1,7 +1,6 @@
 """What the sender may see of a message."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal
 
 from msgspec import UNSET
 
@@ -14,10 +13,9 @@ from messo.messages import wire
 from messo.messages.submit import queries
 from messo.services import Permission, Sender
 
-PaymentState = Literal["PAID", "NOT_PAID"]
 # Asked for (payee's fiscal code, notice number); None where nothing is known. It must answer in
 # bounded time and raise nothing: a payment node that is down must not make a message unreadable.
-PaymentLookup = Callable[[str, str], Awaitable[PaymentState | None]]
+PaymentLookup = Callable[[str, str], Awaitable[wire.PaymentSeen | None]]
 
 
 class MessageReader:
@@ -70,9 +68,13 @@ async def message_status(
         answer.read_status = "UNAVAILABLE"
     payment = message.content.payment_data
     if payment_state is not None and payment is not UNSET and payment.payee is not UNSET:
-        state = await payment_state(payment.payee.fiscal_code, payment.notice_number)
-        if state is not None:
-            answer.payment_status = state
+        seen = await payment_state(payment.payee.fiscal_code, payment.notice_number)
+        if seen is not None:
+            answer.payment = seen
+            if seen.state == "paid":
+                answer.payment_status = "PAID"
+            elif seen.source is not UNSET:  # else nobody has said anything yet
+                answer.payment_status = "NOT_PAID"
     return answer
 
 

@@ -159,14 +159,27 @@ Notification = Annotated[
 ]
 
 
+class PaymentSeen(Struct):
+    """What is known of the notice, and who said so when; amount (euro cents) as last seen."""
+
+    state: Literal["unpaid", "in_progress", "paid", "expired", "cancelled", "unknown"]
+    observed_at: Timestamp | UnsetType = UNSET
+    source: Literal["node", "event"] | UnsetType = UNSET
+    amount: int | UnsetType = UNSET
+    due_date: str | UnsetType = UNSET
+    paid_at: Timestamp | UnsetType = UNSET
+    receipt: str | UnsetType = UNSET
+
+
 class MessageStatus(Struct):
-    """A message and what became of it."""
+    """A message and what became of it. `payment` says more than `payment_status`."""
 
     message: MessageBody
     status: Literal["ACCEPTED", "THROTTLED", "PROCESSED", "REJECTED", "FAILED"]
     notification: Notification | UnsetType = UNSET
     read_status: Literal["READ", "UNREAD", "UNAVAILABLE"] | UnsetType = UNSET
     payment_status: Literal["PAID", "NOT_PAID"] | UnsetType = UNSET
+    payment: PaymentSeen | UnsetType = UNSET
 
 
 class Recipient(Struct):

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from messo.base.db import Connection
 from messo.base.outward import Outward
 from messo.base.work import Finished, Leased
 from messo.notifications.channels import Again, Channel, Delivery, Failed, Gone, Outcome, Sent
-from messo.notifications.dispatch import deliver_step, queries
+from messo.notifications.dispatch import NEW, deliver_step, queries
 
 logger = log.get(__name__)
 
@@ -42,6 +42,10 @@ class Stopped:
 
 Result = Outcome | Expired | Stopped
 
+Told = tuple[str, str]  # a message's id and the occasion
+# Of these reminders, those that must not be sent any more; asked right before they would be.
+NotAnyMore = Callable[[Connection, int, Sequence[Told]], Awaitable[Collection[Told]]]
+
 _STATES: dict[type[Any], str] = {
     Sent: "SENT",
     Gone: "FAILED",
@@ -51,17 +55,17 @@ _STATES: dict[type[Any], str] = {
 }
 
 
-def step(channel: Channel, now: Callable[[], datetime] = clock.now) -> Outward[Job, Result]:
+def step(channel: Channel, not_any_more: NotAnyMore) -> Outward[Job, Result]:
     """The outward step of one channel, so that a slow one keeps no other waiting."""
     name = deliver_step(channel.name)
 
     async def claim(conn: Connection, bucket: int, limit: int) -> list[Job]:
-        return await _claim(conn, bucket, name, channel, limit)
+        return await _claim(conn, bucket, name, channel, limit, not_any_more)
 
     async def send(job: Job) -> Result:
         if job.delivery is None or job.target is None:
             return Stopped()
-        if job.delivery.expires_at <= now():
+        if job.delivery.expires_at <= clock.now():
             return Expired()
         try:
             return await channel.send(job.delivery, job.target)
@@ -77,7 +81,12 @@ def step(channel: Channel, now: Callable[[], datetime] = clock.now) -> Outward[J
 
 
 async def _claim(
-    conn: Connection, bucket: int, name: str, channel: Channel, limit: int
+    conn: Connection,
+    bucket: int,
+    name: str,
+    channel: Channel,
+    limit: int,
+    not_any_more: NotAnyMore,
 ) -> list[Job]:
     items = await _lease(conn, bucket, name, channel, limit)
     if not items:
@@ -85,7 +94,17 @@ async def _claim(
     ids = {_id(item): item for item in items}
     rows = await conn.rows(queries.read_deliveries, bucket=bucket, ids=list(ids))
     deliveries = {row["id"]: Delivery(**row) for row in rows}
-    targets = await channel.targets(conn, bucket, list(deliveries.values()))
+    targets = dict(await channel.targets(conn, bucket, list(deliveries.values())))
+    reminders = [
+        (one.message_id, one.occasion)
+        for one in deliveries.values()
+        if one.occasion != NEW and one.id in targets
+    ]
+    if reminders:
+        stopped = await not_any_more(conn, bucket, reminders)
+        for one in deliveries.values():
+            if (one.message_id, one.occasion) in stopped:
+                targets.pop(one.id, None)
     return [Job(item, deliveries.get(one), targets.get(one)) for one, item in ids.items()]
 
 

@@ -14,12 +14,12 @@ INSERT INTO notifications.delivery (
     expires_at
 )
 SELECT
-    :bucket::smallint, u.id, u.message_id, :occasion::text, :channel::text, u.address, u.wording,
+    :bucket::smallint, u.id, u.message_id, u.occasion, :channel::text, u.address, u.wording,
     u.language, 'QUEUED', :now::timestamptz, u.expires_at
 FROM unnest(
-    :ids::text[], :message_ids::text[], :addresses::text[], :wordings::text[],
+    :ids::text[], :message_ids::text[], :occasions::text[], :addresses::text[], :wordings::text[],
     :languages::text[], :expiries::timestamptz[]
-) AS u (id, message_id, address, wording, language, expires_at)
+) AS u (id, message_id, occasion, address, wording, language, expires_at)
 ON CONFLICT DO NOTHING
 RETURNING id, message_id, address;
 
@@ -34,7 +34,8 @@ WITH mine AS MATERIALIZED (
 )
 SELECT
     mine.id, mine.message_id, mine.occasion, mine.address, mine.wording, mine.language,
-    mine.expires_at, m.fiscal_code, m.subject, m.service_id, s.service_name, s.organization_name
+    mine.expires_at, m.fiscal_code, m.subject, m.service_id, s.service_name, s.organization_name,
+    m.read_at IS NOT NULL AS is_read
 FROM mine
 INNER JOIN messages.message AS m
     ON m.bucket = :bucket AND m.id = mine.message_id

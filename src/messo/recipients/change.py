@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import msgspec
 
-from messo.base import clock
+from messo.base import clock, work
 from messo.base.db import Connection
 from messo.recipients import feed
 from messo.recipients.history import Note, note
@@ -22,8 +22,16 @@ _TOLD = (
     "preferred_languages",
     "reminder_status",
     "push_notifications_content_type",
+    "quiet_from",
+    "quiet_until",
     "blocked",
 )
+# What reminders depend on, beside the choices for single services.
+_REMINDS = (
+    *("reminder_status", "is_webhook_enabled", "is_inbox_enabled", "mode"),
+    *("blocked", "quiet_from", "quiet_until"),
+)
+_REPLAN = "reminders.replan"
 
 
 async def change_profile(conn: Connection, old: Profile, wanted: Profile) -> Profile:
@@ -61,7 +69,21 @@ async def change_profile(conn: Connection, old: Profile, wanted: Profile) -> Pro
         if getattr(old, name) != getattr(new, name)
     ]
     await note(conn, fiscal_code, changed)
+    if any(getattr(old, name) != getattr(new, name) for name in _REMINDS):
+        await plan_reminders(conn, old, new)
     return new
+
+
+async def plan_reminders(conn: Connection, *profiles: Profile) -> None:
+    """Have a citizen's reminders planned anew, for they have chosen otherwise.
+
+    Nothing for who wants none in any of these states of their profile.
+    """
+    if all(profile.reminder_status != "ENABLED" for profile in profiles):
+        return
+    fiscal_code = profiles[0].fiscal_code
+    lanes = [work.lane_of(fiscal_code)]
+    await work.queue(conn, conn.bucket(fiscal_code), _REPLAN, [fiscal_code], lanes, clock.now())
 
 
 def _settled(old: Profile, wanted: Profile) -> Profile:

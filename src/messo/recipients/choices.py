@@ -6,6 +6,7 @@ from typing import Literal
 from messo.base.db import Connection, Row
 from messo.base.http import Problem
 from messo.recipients import feed
+from messo.recipients.change import plan_reminders
 from messo.recipients.history import Note, note
 from messo.recipients.preferences import Preference, put_preferences
 from messo.recipients.profile import lock_enrolled, not_enrolled, queries
@@ -46,7 +47,7 @@ async def put_choice(
     settings version than the profile's, for a SPECIAL service whose inbox is not its activation;
     400 for a closed inbox that shares what is read.
     """
-    await lock_enrolled(conn, fiscal_code)
+    profile = await lock_enrolled(conn, fiscal_code)
     row = await _look(conn, fiscal_code, service_id)
     before = _in_force(row)
     if choice.settings_version != before.settings_version:
@@ -92,6 +93,7 @@ async def put_choice(
     changed = {k: (vars(before)[k], v) for k, v in vars(after).items() if vars(before)[k] != v}
     if changed:
         await note(conn, fiscal_code, [Note("service", changed, service_id)])
+        await plan_reminders(conn, profile)
     return after
 
 

@@ -23,7 +23,8 @@ class Profile:
     """One citizen's profile, as stored.
 
     `settings_version` is -1 in LEGACY mode and counts up from 0 with each change of mode: the
-    preferences of an older version are never used again. `blocked` maps a service id to INBOX,
+    preferences of an older version are never used again. `quiet_from` and `quiet_until` are minutes of
+    Rome's day between which there are no reminders, both or none. `blocked` maps a service id to INBOX,
     EMAIL or WEBHOOK and means something in LEGACY mode only.
     """
 
@@ -43,6 +44,8 @@ class Profile:
     last_app_version: str | None = None
     push_notifications_content_type: Literal["FULL", "ANONYMOUS"] | None = None
     reminder_status: Literal["ENABLED", "DISABLED"] | None = None
+    quiet_from: int | None = None
+    quiet_until: int | None = None
 
 
 async def create_profiles(conn: Connection, profiles: Sequence[Profile]) -> int:

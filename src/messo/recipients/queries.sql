@@ -4,13 +4,14 @@ INSERT INTO recipients.profile (
     bucket, fiscal_code, version, mode, settings_version, is_inbox_enabled, is_webhook_enabled,
     is_email_enabled, is_email_validated, email, is_test_profile, accepted_tos_version, blocked,
     preferred_languages, last_app_version, push_notifications_content_type, reminder_status,
-    created_at, updated_at
+    quiet_from, quiet_until, created_at, updated_at
 )
 SELECT
     p.bucket, p.fiscal_code, p.version, p.mode, p.settings_version, p.is_inbox_enabled,
     p.is_webhook_enabled, p.is_email_enabled, p.is_email_validated, p.email, p.is_test_profile,
     p.accepted_tos_version, p.blocked, p.preferred_languages, p.last_app_version,
-    p.push_notifications_content_type, p.reminder_status, :now::timestamptz, :now::timestamptz
+    p.push_notifications_content_type, p.reminder_status, p.quiet_from, p.quiet_until,
+    :now::timestamptz, :now::timestamptz
 FROM ROWS FROM (
     unnest(:buckets::smallint[]),
     jsonb_to_recordset(:profiles::jsonb) AS (
@@ -18,12 +19,13 @@ FROM ROWS FROM (
         is_webhook_enabled boolean, is_email_enabled boolean, is_email_validated boolean,
         email text, is_test_profile boolean, accepted_tos_version numeric, blocked jsonb,
         preferred_languages text[], last_app_version text, push_notifications_content_type text,
-        reminder_status text
+        reminder_status text, quiet_from smallint, quiet_until smallint
     )
 ) AS p (
     bucket, fiscal_code, version, mode, settings_version, is_inbox_enabled, is_webhook_enabled,
     is_email_enabled, is_email_validated, email, is_test_profile, accepted_tos_version, blocked,
-    preferred_languages, last_app_version, push_notifications_content_type, reminder_status
+    preferred_languages, last_app_version, push_notifications_content_type, reminder_status,
+    quiet_from, quiet_until
 )
 ORDER BY p.bucket, p.fiscal_code
 ON CONFLICT DO NOTHING;
@@ -34,7 +36,7 @@ SELECT
     p.fiscal_code, p.version, p.mode, p.settings_version, p.is_inbox_enabled,
     p.is_webhook_enabled, p.is_email_enabled, p.is_email_validated, p.email, p.is_test_profile,
     p.accepted_tos_version::float8, p.blocked, p.preferred_languages, p.last_app_version,
-    p.push_notifications_content_type, p.reminder_status
+    p.push_notifications_content_type, p.reminder_status, p.quiet_from, p.quiet_until
 FROM recipients.profile AS p
 WHERE p.bucket = :bucket AND p.fiscal_code = :fiscal_code;
 
@@ -58,7 +60,7 @@ SELECT
     p.fiscal_code, p.version, p.mode, p.settings_version, p.is_inbox_enabled,
     p.is_webhook_enabled, p.is_email_enabled, p.is_email_validated, p.email, p.is_test_profile,
     p.accepted_tos_version::float8, p.blocked, p.preferred_languages, p.last_app_version,
-    p.push_notifications_content_type, p.reminder_status
+    p.push_notifications_content_type, p.reminder_status, p.quiet_from, p.quiet_until
 FROM recipients.profile AS p
 WHERE p.bucket = :bucket AND p.fiscal_code = :fiscal_code
 FOR UPDATE;
@@ -72,12 +74,14 @@ UPDATE recipients.profile AS p SET
     email = n.email, accepted_tos_version = n.accepted_tos_version, blocked = n.blocked,
     preferred_languages = n.preferred_languages, last_app_version = n.last_app_version,
     push_notifications_content_type = n.push_notifications_content_type,
-    reminder_status = n.reminder_status, updated_at = :now
+    reminder_status = n.reminder_status, quiet_from = n.quiet_from, quiet_until = n.quiet_until,
+    updated_at = :now
 FROM jsonb_to_record(:profile::jsonb) AS n (
     version int, mode text, settings_version int, is_inbox_enabled boolean,
     is_webhook_enabled boolean, is_email_enabled boolean, is_email_validated boolean, email text,
     accepted_tos_version numeric, blocked jsonb, preferred_languages text[],
-    last_app_version text, push_notifications_content_type text, reminder_status text
+    last_app_version text, push_notifications_content_type text, reminder_status text,
+    quiet_from smallint, quiet_until smallint
 )
 WHERE p.bucket = :bucket AND p.fiscal_code = :fiscal_code;
 

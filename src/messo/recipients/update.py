@@ -41,6 +41,8 @@ class Wishes:
     last_app_version: str | UnsetType | None = UNSET
     push_notifications_content_type: Literal["FULL", "ANONYMOUS"] | UnsetType | None = UNSET
     reminder_status: Literal["ENABLED", "DISABLED"] | UnsetType | None = UNSET
+    quiet_from: int | UnsetType | None = UNSET
+    quiet_until: int | UnsetType | None = UNSET
 
     def given(self) -> dict[str, Any]:
         """Only what is not left out."""

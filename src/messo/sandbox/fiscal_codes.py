@@ -45,5 +45,8 @@ MAGIC = {
     "service_blocked": make("MGCBLC80A01Y004"),
     "mail_bounces": make("MGCBNC80A01Y005"),
     "push_gone": make("MGCPSH80A01Y006"),
+    "read_at_once": make("MGCRDD80A01Y007"),
+    "pays_at_once": make("MGCPYS80A01Y008"),
+    "never_reads": make("MGCNVR80A01Y009"),
 }
 UNKNOWN = make("MGCNKN80A01Y999")

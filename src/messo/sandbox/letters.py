@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from messo.base import clock
+from messo_client.notices import check_digits
 
 TAXES, CARD, RESULTS, TICKET = "Anagrafe e tributi", "Carta giovani", "Referti", "Ticket sanitari"
 
@@ -120,4 +121,4 @@ def _in_days(days: int) -> str:
 
 
 def _notice(amount: int, stem: str) -> dict[str, Any]:
-    return {"amount": amount, "notice_number": f"{stem}{int(stem) % 93:02d}"}
+    return {"amount": amount, "notice_number": stem + check_digits(stem)}

@@ -25,7 +25,12 @@ from messo.sandbox import pages
 
 PATH = "/sandbox/push"
 # Whose device, and how it answers.
-DEVICES = {"Giulia Ferretti": "here", "Ana Kovač": "here", "Push gone": "gone"}
+DEVICES = {
+    "Giulia Ferretti": "here",
+    "Ana Kovač": "here",
+    "Push gone": "gone",
+    "Never reads": "here",
+}
 
 _KEPT = 200
 _LARGEST = 8 * 1024  # bytes; a push service takes 4,096

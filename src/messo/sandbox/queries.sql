@@ -14,3 +14,18 @@ SELECT k.institution_id, k.service_id, k.slot, k.encrypted FROM services.key AS 
 -- The sandbox's own of each institution: the oldest, for people make others. reads: content.configuration
 SELECT DISTINCT ON (c.institution_id) c.id, c.institution_id FROM content.configuration AS c
 ORDER BY c.institution_id, c.id;
+
+-- name: find_notice
+-- The newest message that carries this notice, as the payment node would know it from its creditor.
+-- reads: payments.carrier, messages.message, messages.content, messages.sender
+SELECT
+    (c.parts #>> '{payment_data,amount}')::bigint AS amount,
+    (c.parts ->> 'due_date')::timestamptz AS due_at, m.subject,
+    s.organization_name AS payee_name, m.fiscal_code = :pays_at_once AS is_paid_at_once
+FROM payments.carrier AS k
+INNER JOIN messages.message AS m ON m.bucket = k.message_bucket AND m.id = k.message_id
+INNER JOIN messages.content AS c ON c.bucket = m.bucket AND c.id = m.id
+INNER JOIN messages.sender AS s ON s.id = m.sender_id
+WHERE k.bucket = ANY(:buckets::smallint[]) AND k.payee = :payee AND k.number = :number
+ORDER BY m.id DESC
+LIMIT 1;

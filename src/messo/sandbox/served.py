@@ -4,10 +4,13 @@ from starlette.routing import BaseRoute
 
 from messo.base import log
 from messo.base.crypto import Secrets
+from messo.base.db import Pool
 from messo.sandbox import institution
 from messo.sandbox.identity import IdentityProvider
 from messo.sandbox.mail_page import MailPages
 from messo.sandbox.mail_sink import MailSink
+from messo.sandbox.notices import lookup, teller
+from messo.sandbox.payment_node import PaymentNode
 from messo.sandbox.push_sink import PushSink
 from messo.settings import Settings
 
@@ -17,10 +20,11 @@ logger = log.get(__name__)
 class Sandbox:
     """All of it, in one server process."""
 
-    def __init__(self, settings: Settings, secrets: Secrets) -> None:
+    def __init__(self, settings: Settings, secrets: Secrets, pool: Pool) -> None:
         self._mail = MailSink(settings.sandbox_mail_port)
         self._identity = IdentityProvider(settings)
         self._push = PushSink(secrets)
+        self._node = PaymentNode(settings, secrets, lookup(pool), teller(pool, secrets))
         self._secrets = secrets
 
     def routes(self) -> list[BaseRoute]:
@@ -29,6 +33,7 @@ class Sandbox:
             *self._identity.routes(),
             *MailPages(self._mail).routes(),
             *self._push.routes(),
+            *self._node.routes(),
             institution.route(self._secrets),
         ]
 

@@ -25,7 +25,7 @@ from messo.recipients import (
     put_preferences,
 )
 from messo.sandbox import institution as institution_server
-from messo.sandbox import push_sink
+from messo.sandbox import payment_node, push_sink
 from messo.sandbox.descriptions import described
 from messo.sandbox.fiscal_codes import MAGIC, UNKNOWN, birth_date, make
 from messo.services import keys
@@ -155,11 +155,12 @@ CITIZENS = (
     _citizen(
         "Giulia Ferretti",
         "FRRGLI85E50Y101",
-        "AUTO: lets every service in; copies by e-mail, notices with sender and subject",
+        "AUTO: lets every service in; copies by e-mail, notices with sender and subject, reminders",
         is_email_enabled=True,
         is_email_validated=True,
         email="giulia.ferretti@example.org",
         push_notifications_content_type="FULL",
+        reminder_status="ENABLED",
     ),
     _citizen(
         "Marco Dalmasso",
@@ -203,6 +204,18 @@ CITIZENS = (
         email="nobody@bounces.example.org",
     ),
     _citizen("Push gone", MAGIC["push_gone"], "magic: PROCESSED, and the device is gone"),
+    _citizen("Reads at once", MAGIC["read_at_once"], "magic: READ a second after it has come"),
+    _citizen(
+        "Pays at once",
+        MAGIC["pays_at_once"],
+        "magic: the payment node says that every notice sent here is paid",
+    ),
+    _citizen(
+        "Never reads",
+        MAGIC["never_reads"],
+        "magic: stays UNREAD and NOT_PAID, and is reminded on a test device",
+        reminder_status="ENABLED",
+    ),
 )
 
 
@@ -381,4 +394,5 @@ async def _describe(conn: Connection, secrets: Secrets, settings: Settings) -> d
         "push_sink_url": f"{settings.public_url}{push_sink.PATH}",
         "remote_content_url": institution_server.base_url(settings),
         "remote_content_ids": institution_server.IDS,
+        "payment_node_url": f"{settings.public_url}{payment_node.PATH}",
     }

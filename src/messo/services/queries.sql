@@ -55,6 +55,10 @@ SELECT
     :metadata::text::jsonb, :now
 FROM services.institution AS i WHERE i.id = :institution_id;
 
+-- name: set_postal_account
+-- A null takes it away.
+UPDATE services.service AS s SET postal_account = :account WHERE s.id = :id;
+
 -- name: suspend_service
 -- A null restores.
 UPDATE services.service AS s SET suspended_at = :at WHERE s.id = :id;

@@ -164,6 +164,15 @@ async def describe_service(
     await record(conn, actor, "service.describe", service, members=told)
 
 
+async def set_postal_account(conn: Connection, actor: str, service: str, account: str) -> None:
+    """The postal account that notices of its institution can be paid to; "" for none."""
+    if account and not (account.isascii() and account.isdigit() and len(account) <= 12):  # noqa: PLR2004
+        raise NotAcceptedError("a postal account is 1 to 12 digits")
+    written = await conn.run(queries.set_postal_account, id=service, account=account or None)
+    _must_write(written, service)
+    await record(conn, actor, "service.postal_account", service, account=account)
+
+
 async def suspend_service(
     conn: Connection, actor: str, service: str, *, suspend: bool, reason: str
 ) -> None:

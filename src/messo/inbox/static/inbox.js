@@ -20,6 +20,16 @@ document.querySelectorAll("[data-print]").forEach((button) => {
   button.addEventListener("click", () => window.print());
 });
 
+// Copy a number.
+document.querySelectorAll("[data-copy]").forEach((button) => {
+  if (!navigator.clipboard) return;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.querySelector("span").textContent = button.dataset.copied;
+  });
+});
+
 // A menu closes when the focus leaves it, on Escape, and when something else is clicked.
 document.querySelectorAll("details.account").forEach((menu) => {
   const close = (event) => { if (!menu.contains(event.relatedTarget || event.target)) menu.open = false; };

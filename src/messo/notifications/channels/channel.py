@@ -42,6 +42,7 @@ class Delivery:
     service_id: str
     service_name: str
     organization_name: str
+    is_read: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,14 @@ Outcome = Sent | Again | Gone | Failed
 
 
 class Channel(Protocol):
-    """A way to tell citizens. `name` is its key in the tables; `at_once`: sends side by side."""
+    """A way to tell citizens. `name` is its key in the tables; `at_once`: sends side by side.
+
+    `reminds`: whether reminders go this way too.
+    """
 
     name: str
     at_once: int
+    reminds: bool
 
     async def choose(self, conn: Connection, bucket: int, ids: Sequence[str]) -> Sequence[Choice]:
         """Whom of these messages' recipients to tell, where, and in which words; in one statement.

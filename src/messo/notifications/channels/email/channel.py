@@ -37,6 +37,7 @@ class Email:
 
     name = "email"
     at_once = 256  # most of them wait for a connection to the relay
+    reminds = False  # who wants copies of messages has not asked for mails about them
 
     def __init__(
         self,

@@ -62,6 +62,7 @@ class WebPush:
 
     name = "web_push"
     at_once = 512  # most of them wait for their turn at their push service
+    reminds = True
 
     def __init__(self, outbound: Outbound, secrets: Secrets, contact: str) -> None:
         self._outbound = outbound
