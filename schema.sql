@@ -506,12 +506,15 @@ CREATE TABLE payments.carrier (
     bucket smallint NOT NULL,
     payee text NOT NULL COLLATE pg_catalog."C",
     number text NOT NULL COLLATE pg_catalog."C",
+    recipient smallint NOT NULL,
     message_id text NOT NULL COLLATE pg_catalog."C",
     message_bucket smallint NOT NULL,
     lane smallint NOT NULL
 );
 
 COMMENT ON TABLE payments.carrier IS 'Messages that carry a notice, in the notice''s bucket.';
+
+COMMENT ON COLUMN payments.carrier.recipient IS '15 bits of a hash: of a notice that went to very many people, each one''s messages are found by it.';
 
 CREATE TABLE payments.dead_letter (
     id text NOT NULL COLLATE pg_catalog."C",
@@ -914,7 +917,7 @@ ALTER TABLE ONLY operations.seal
     ADD CONSTRAINT seal_pkey PRIMARY KEY (bucket, number);
 
 ALTER TABLE ONLY payments.carrier
-    ADD CONSTRAINT carrier_pkey PRIMARY KEY (bucket, payee, number, message_id);
+    ADD CONSTRAINT carrier_pkey PRIMARY KEY (bucket, payee, number, recipient, message_id);
 
 ALTER TABLE ONLY payments.dead_letter
     ADD CONSTRAINT dead_letter_pkey PRIMARY KEY (id);

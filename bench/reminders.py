@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.ground import SENDERS, Ground, Line, console, median
 from messo.base import clock
+from messo.base.buckets import short_hash
 from messo.base.db import Pool
 from messo.reminders import Window
 from messo.reminders.hand_over import hand_over
@@ -44,7 +45,8 @@ INSERT INTO payments.notice (
     bucket, payee, number, state, amount, due_date, source, code, observed_at, created_at
 )
 SELECT 0, payee, number, 'unpaid', 100, current_date + 40, 'node', '200', now(), now() FROM one;
-INSERT INTO payments.carrier SELECT 0, payee, number, id, 0, n % 16 FROM one;
+INSERT INTO payments.carrier
+SELECT 0, payee, number, k.short, id, 0, n % 16 FROM one INNER JOIN short AS k USING (fiscal_code);
 INSERT INTO reminders.reminder (bucket, fiscal_code, subject, day, kind, state, due_at)
 SELECT 0, fiscal_code, payee || number, $1::date + 3 * d, 'due', 'planned',
     now() + 3 * d * interval '1 day' - interval '1 hour'
@@ -108,6 +110,12 @@ async def _run(made: Ground) -> None:
     today = day_of(clock.now())
     with console.status(f"Planning {DUE * DAYS:,} reminders …"):
         async with pool.connection() as conn:
+            await conn.script("CREATE TEMP TABLE short (fiscal_code text, short smallint)")
+            await conn.raw.execute(
+                "INSERT INTO short SELECT * FROM unnest($1::text[], $2::smallint[])",
+                made.citizens,
+                [short_hash(code) for code in made.citizens],
+            )
             text = FILL.format(due=DUE, days=DAYS, senders=SENDERS)
             await conn.script(text.replace("$1::date", f"'{today}'::date"))
             await conn.script("VACUUM ANALYZE")

@@ -45,6 +45,9 @@ def check(settings: Settings) -> Secrets:
     apart = settings.attachments_url
     if not settings.sandbox and apart and not apart.startswith("https://"):
         raise RefusedError("MESSO_ATTACHMENTS_URL must begin with https://")
+    checkout = settings.checkout_url
+    if not settings.sandbox and checkout and not checkout.startswith("https://"):
+        raise RefusedError("MESSO_CHECKOUT_URL must begin with https://")
     if apart and app.host_of(apart) == app.host_of(settings.public_url):
         raise RefusedError("MESSO_ATTACHMENTS_URL must have another host than MESSO_PUBLIC_URL")
     return Secrets.parse(settings.secrets)

@@ -275,6 +275,7 @@ def _show(described: dict[str, Any], path: Path, settings: Settings, seconds: fl
         ("Sandbox: keys, citizens, magic codes", path),
         ("Mails that were sent", f"{base}/sandbox/mail"),
         ("Notices on test devices", f"{base}/sandbox/push"),
+        ("Payment node: pay, expire, be down", f"{base}/sandbox/payment-node"),
         ("Health and metrics", f"http://{settings.ops_host}:{settings.ops_port}/health"),
         ("Logs", settings.data / "log"),
         ("Sandbox key", key),

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from messo.base import clock
+from messo.base.buckets import short_hash
 from messo.base.crypto import Secrets
 from messo.base.db import Connection
 from messo.notifications.channels.web_push.devices import put_device
@@ -125,11 +126,12 @@ async def fill(conn: Connection, secrets: Secrets, endpoint: str, now: datetime)
         before,
     )
     await conn.raw.execute(
-        "INSERT INTO payments.carrier SELECT 0, $3, u.number, u.id, 0, 0"
+        "INSERT INTO payments.carrier SELECT 0, $3, u.number, $4, u.id, 0, 0"
         " FROM unnest($1::text[], $2::text[]) AS u (id, number)",
         ids,
         numbers,
         PAYEE,
+        short_hash(code),
     )
     await conn.raw.execute(
         "INSERT INTO reminders.reminder (bucket, fiscal_code, subject, day, kind, state, due_at)"

@@ -40,7 +40,8 @@ class PaymentShown:
     @property
     def can_be_paid(self) -> bool:
         """Whether it makes sense to show how."""
-        return self.state in {"unpaid", "unknown"}
+        is_whole = Notice.of_rpt_id(self.notice.rpt_id) is not None  # the sender may be gone
+        return is_whole and self.state in {"unpaid", "unknown"}
 
 
 async def look(visit: Visit, line: Line, within_s: float, *, again: bool = False) -> PaymentShown:

@@ -36,12 +36,15 @@ CREATE TABLE payments.carrier (
     bucket smallint NOT NULL,
     payee text COLLATE "C" NOT NULL,
     number text COLLATE "C" NOT NULL,
+    recipient smallint NOT NULL,
     message_id text COLLATE "C" NOT NULL,
     message_bucket smallint NOT NULL,
     lane smallint NOT NULL,
-    PRIMARY KEY (bucket, payee, number, message_id)
+    PRIMARY KEY (bucket, payee, number, recipient, message_id)
 );
 COMMENT ON TABLE payments.carrier IS 'Messages that carry a notice, in the notice''s bucket.';
+
+COMMENT ON COLUMN payments.carrier.recipient IS '15 bits of a hash: of a notice that went to very many people, each one''s messages are found by it.';
 
 CREATE TABLE payments.dead_letter (
     id text COLLATE "C" PRIMARY KEY,

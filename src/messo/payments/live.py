@@ -6,7 +6,7 @@ from datetime import timedelta
 from messo.base import clock, log
 from messo.base.db import Pool
 from messo.payments import ledger
-from messo.payments.ledger import Known
+from messo.payments.ledger import Known, Seen
 from messo.payments.node import Answer, Node, NodeError, seen_of
 from messo.payments.notices import Notice
 
@@ -58,8 +58,7 @@ class Live:
         answer = await self._node.ask(rpt_id)
         notice = Notice.of_rpt_id(rpt_id)
         if notice is not None:
-            async with self._pool.transaction() as conn:
-                await ledger.record(conn, [seen_of(notice, answer)])
+            await self._enter(seen_of(notice, answer))
         return answer
 
     async def close(self) -> None:
@@ -73,9 +72,12 @@ class Live:
             seen = seen_of(notice, await node.ask(notice.rpt_id, again=again))
         except NodeError as error:
             seen = seen_of(notice, error)
+        return await self._enter(seen)
+
+    async def _enter(self, seen: Seen) -> Known | None:
         try:
             async with self._pool.transaction() as conn:
-                return (await ledger.record(conn, [seen])).get(notice)
+                return (await ledger.record(conn, [seen])).get(seen.notice)
         except Exception as error:
             logger.warning("what the payment node said is not entered", exc_info=error)
             return None

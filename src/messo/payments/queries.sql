@@ -1,12 +1,12 @@
 -- name: add_carriers
 -- Which messages carry which notice. Twice is once.
-INSERT INTO payments.carrier (bucket, payee, number, message_id, message_bucket, lane)
-SELECT u.bucket, u.payee, u.number, u.message_id, :message_bucket::smallint, u.lane
+INSERT INTO payments.carrier (bucket, payee, number, recipient, message_id, message_bucket, lane)
+SELECT u.bucket, u.payee, u.number, u.recipient, u.message_id, :message_bucket::smallint, u.lane
 FROM unnest(
-    :buckets::smallint[], :payees::text[], :numbers::text[], :message_ids::text[],
-    :lanes::smallint[]
-) AS u (bucket, payee, number, message_id, lane)
-ORDER BY u.bucket, u.payee, u.number, u.message_id
+    :buckets::smallint[], :payees::text[], :numbers::text[], :recipients::smallint[],
+    :message_ids::text[], :lanes::smallint[]
+) AS u (bucket, payee, number, recipient, message_id, lane)
+ORDER BY u.bucket, u.payee, u.number, u.recipient, u.message_id
 ON CONFLICT DO NOTHING;
 
 -- name: add_notices
@@ -110,7 +110,7 @@ INNER JOIN payments.carrier AS c
 -- for.
 -- reads: messages.message, messages.content, messages.sender
 SELECT
-    m.id, m.service_id,
+    m.id, m.fiscal_code, m.service_id,
     coalesce(c.parts #>> '{payment_data,payee,fiscal_code}', s.organization_fiscal_code) AS payee,
     c.parts #>> '{payment_data,notice_number}' AS number,
     (c.parts #>> '{payment_data,amount}')::bigint AS amount,
@@ -177,7 +177,7 @@ DELETE FROM payments.carrier AS c
 USING unnest(:buckets::smallint[], :payees::text[], :numbers::text[], :message_ids::text[])
     AS u (bucket, payee, number, message_id)
 WHERE c.bucket = u.bucket AND c.payee = u.payee AND c.number = u.number
-  AND c.message_id = u.message_id;
+  AND c.recipient = :recipient AND c.message_id = u.message_id;
 
 -- name: drop_uncarried
 -- Part of erasing a citizen: what the creditor wrote about a notice that nobody else has.

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from messo.base import clock
+from messo.base.buckets import short_hash
 from messo.base.db import Connection
 from messo.payments import ledger
 from messo.payments.ledger import queries
@@ -30,7 +31,12 @@ async def erase(conn: Connection, fiscal_code: str, before: datetime) -> None:
     # First of all: another citizen's message may just be bringing one of these notices. The delete
     # would wait for it too, and then not see that it carries the notice.
     await ledger.lock(conn, [Notice(row["payee"], row["number"]) for row in rows])
-    await conn.run(queries.drop_carriers, **keys, message_ids=[row["id"] for row in rows])
+    await conn.run(
+        queries.drop_carriers,
+        **keys,
+        recipient=short_hash(fiscal_code),
+        message_ids=[row["id"] for row in rows],
+    )
     await conn.run(queries.drop_uncarried, **keys)
 
 

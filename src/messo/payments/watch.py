@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from messo import events
 from messo.base import clock, work
+from messo.base.buckets import short_hash
 from messo.base.db import Connection, Row
 from messo.payments.ledger import PAID, queries
 from messo.payments.notices import Notice
@@ -57,6 +58,7 @@ async def watch(conn: Connection, bucket: int, ids: list[str]) -> Callable[[], N
         buckets=[conn.bucket(one.rpt_id) for one in carried.values()],
         payees=[one.payee for one in carried.values()],
         numbers=[one.number for one in carried.values()],
+        recipients=[short_hash(found[one][1]["fiscal_code"]) for one in carried],
         message_ids=list(carried),
         lanes=list(lanes.values()),
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from messo.base import clock
+from messo.base.buckets import short_hash
 from messo.base.db import Connection, Row
 from messo.base.sql import Queries
 from messo.messages.decide import PENDING_GRACE
@@ -76,7 +77,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the ledger says of a notice, and which messages of this bucket carry it."""
+    """What the ledger says of a notice, and which messages carry it, as far as one citizen goes."""
 
     state: str
     due: date | None
@@ -121,14 +122,13 @@ async def read_facts(
     conn: Connection, bucket: int, subjects: Sequence[Subject]
 ) -> dict[Subject, Facts]:
     """The facts about each of these subjects, of citizens of one bucket; in two statements."""
-    keys = sorted({one.key for one in subjects if one.is_notice})
-    notices = await _notices(conn, bucket, keys) if keys else {}
+    notices = await _notices(conn, bucket, [one for one in subjects if one.is_notice])
     ids = {one.key for one in subjects if not one.is_notice}
     ids.update(*(notice.message_ids for notice in notices.values()))
     found = await _messages(conn, bucket, ids)
     facts = {}
     for subject in subjects:
-        notice = notices.get(subject.key)
+        notice = notices.get(subject)
         of = notice.message_ids if notice else (subject.key,)
         own = [
             found[one]
@@ -140,16 +140,22 @@ async def read_facts(
     return facts
 
 
-async def _notices(conn: Connection, bucket: int, keys: Sequence[str]) -> dict[str, Notice]:
+async def _notices(
+    conn: Connection, bucket: int, subjects: Sequence[Subject]
+) -> dict[Subject, Notice]:
+    if not subjects:
+        return {}
+    hashes = {subject: short_hash(subject.fiscal_code) for subject in subjects}
     rows = await conn.rows(
         queries.notices_with_carriers,
         message_bucket=bucket,
-        buckets=[conn.bucket(key) for key in keys],
-        payees=[key[:11] for key in keys],
-        numbers=[key[11:] for key in keys],
+        buckets=[conn.bucket(subject.key) for subject in subjects],
+        payees=[subject.payee for subject in subjects],
+        numbers=[subject.number for subject in subjects],
+        recipients=list(hashes.values()),
     )
-    return {
-        row["payee"] + row["number"]: Notice(
+    found = {
+        (row["payee"] + row["number"], row["recipient"]): Notice(
             row["state"],
             row["due_date"],
             row["source"] != "message",
@@ -157,6 +163,11 @@ async def _notices(conn: Connection, bucket: int, keys: Sequence[str]) -> dict[s
             tuple(row["message_ids"]),
         )
         for row in rows
+    }
+    return {
+        subject: found[subject.key, short]
+        for subject, short in hashes.items()
+        if (subject.key, short) in found
     }
 
 

@@ -60,16 +60,18 @@ LEFT JOIN recipients.activation AS a
     AND a.service_id = mine.service_id AND s.category = 'SPECIAL';
 
 -- name: notices_with_carriers
--- What the ledger says, and which messages in this bucket carry each notice.
+-- What the ledger says, and which messages in this bucket carry each notice; of the one citizen, as
+-- far as a short hash tells.
 -- reads: payments.notice, payments.carrier
 SELECT
-    n.payee, n.number, n.state, n.due_date, n.source, n.observed_at, n.asked_at,
+    n.payee, n.number, u.recipient, n.state, n.due_date, n.source, n.observed_at,
     array(
         SELECT c.message_id FROM payments.carrier AS c
         WHERE c.bucket = n.bucket AND c.payee = n.payee AND c.number = n.number
-          AND c.message_bucket = :message_bucket::smallint
+          AND c.recipient = u.recipient AND c.message_bucket = :message_bucket::smallint
     ) AS message_ids
-FROM unnest(:buckets::smallint[], :payees::text[], :numbers::text[]) AS u (bucket, payee, number)
+FROM unnest(:buckets::smallint[], :payees::text[], :numbers::text[], :recipients::smallint[])
+    AS u (bucket, payee, number, recipient)
 INNER JOIN payments.notice AS n
     ON n.bucket = u.bucket AND n.payee = u.payee AND n.number = u.number;
 
