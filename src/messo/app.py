@@ -360,7 +360,7 @@ def pushed_routes(settings: Settings, pool: Pool, secrets: Secrets) -> list[Rout
             pool,
             secrets,
             settings.payment_events_key,
-            RateLimit(_EVENTS, _EVENTS * 2),
+            RateLimit(_EVENTS, _EVENTS * 10),
             settings.trusted_proxies,
         ).routes(),
     ]

@@ -155,6 +155,18 @@ async def test_the_due_date_is_said_in_words(
     assert words in (await giulia.page(path)).text
 
 
+async def test_a_due_date_at_the_end_of_all_calendars_is_shown_and_watched(
+    mail: Mail, world: World, giulia: Browser, node: FakeNode
+) -> None:
+    """Some institutions write so for "never"; in Rome it is the year 10,000 by then."""
+    notice = new_notice()
+    path = await write(mail, world, giulia, notice, due_date="9999-12-31T23:30:00Z")
+    node.says[notice.rpt_id] = payable(notice.rpt_id, dueDate=None)
+    assert "31 dicembre 9999" in (await giulia.page(path)).text
+    assert (await giulia.get(f"{path}/notice")).status_code == 200
+    assert node.asked[notice.rpt_id] == 1  # so it stands in the ledger
+
+
 async def test_after_its_due_date_one_that_becomes_invalid_is_shown_as_expired(
     mail: Mail,
     world: World,
@@ -288,6 +300,69 @@ async def test_coming_back_asks_how_it_stands_whatever_was_said_a_moment_ago(
     if done != "unpaid":  # nobody pays it a second time
         again = await giulia.get(f"{path}/pay")
         assert again.headers["location"] == f"{path}?done={done}-1"
+
+
+async def test_who_comes_back_while_nobody_can_say_is_not_told_to_pay_again(
+    mail: Mail, world: World, giulia: Browser, node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notice = new_notice()
+    path = await write(mail, world, giulia, notice)
+    node.says[notice.rpt_id] = payable(notice.rpt_id)
+    assert "paga.example.org" in (await giulia.get(f"{path}/pay")).headers["location"]
+    node.says[notice.rpt_id] = UNREACHABLE
+    later = clock.now() + timedelta(minutes=4)  # so long it took to pay
+    monkeypatch.setattr(clock, "now", lambda: later)
+    answer = await giulia.get(f"{path}/paid")
+    assert answer.headers["location"] == f"{path}?done=unsure-1"
+    assert "Se hai pagato, non rifarlo" in (await giulia.page(f"{path}?done=unsure-1")).text
+
+
+async def test_one_citizen_does_not_make_the_node_answer_without_end(
+    mail: Mail, world: World, giulia: Browser, node: FakeNode
+) -> None:
+    notice = new_notice()
+    path = await write(mail, world, giulia, notice)
+    node.says[notice.rpt_id] = payable(notice.rpt_id)
+    for _ in range(40):
+        assert (await giulia.get(f"{path}/paid")).status_code == 303
+    assert node.asked[notice.rpt_id] < 20
+
+
+async def test_a_notice_that_the_node_does_not_find_says_so(
+    mail: Mail, world: World, giulia: Browser, node: FakeNode
+) -> None:
+    path = await write(mail, world, giulia, new_notice())
+    page = await giulia.page(path)
+    assert "pagoPA non trova questo avviso: prima di pagare, chiedi a Comune di Anna." in page.text
+
+
+async def test_a_payment_that_is_under_way_for_days_is_not(
+    mail: Mail, world: World, giulia: Browser, node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notice = new_notice()
+    path = await write(mail, world, giulia, notice)
+    node.says[notice.rpt_id] = ONGOING
+    assert "In pagamento" in (await giulia.page(path)).text
+    node.says[notice.rpt_id] = UNREACHABLE
+    began = clock.now()
+    for minutes in (20, 40):  # so that they stay logged in
+        later = began + timedelta(minutes=minutes)
+        monkeypatch.setattr(clock, "now", lambda later=later: later)
+        await giulia.get(f"{path}/paid")
+        page = await giulia.page(path)
+        assert ("In pagamento" in page.text) is (minutes == 20)
+    assert "Ultima risposta:" in page.text
+
+
+async def test_another_payee_is_not_called_by_the_senders_name(
+    mail: Mail, world: World, giulia: Browser, node: FakeNode
+) -> None:
+    notice = Notice("00000000009", new_notice().number)
+    more = {"payee": {"fiscal_code": notice.payee}}
+    path = await write(mail, world, giulia, notice, more)
+    node.says[notice.rpt_id] = UNREACHABLE
+    page = await giulia.page(path)
+    assert "A chi00000000009" in page.text.replace(" 0", "0")
 
 
 async def test_a_slip_for_post_offices_is_there_only_where_its_account_is_known(

@@ -74,12 +74,13 @@ async def test_lines_of_garbage_are_dead_letters_and_hold_up_nothing(
     pool: Pool, secrets: Secrets, tmp_path: Path
 ) -> None:
     first, second = fresh(), fresh()
-    garbage = [b'{"half": ', b"\x00\xff\xfe", "caffè".encode("latin-1"), b"[" * 5000, b"1e999"]
+    garbage = [b'{"half": ', b"\x00\xff\xfe", "caffè".encode("latin-1"), b"[" * 5000]
     path = tmp_path / "events.jsonl"
-    path.write_bytes(lines(event(first), *garbage, broken("z"), event(second), b"null", b"[]"))
-    assert await counts(path) == [2, 0, 0, len(garbage) + 3]
+    odd = b'{"debtorPosition": 1, "creditor": "half a pair \\ud83d", "n": 1e999}'
+    path.write_bytes(lines(event(first), *garbage, odd, broken("z"), event(second), b"null", b"[]"))
+    assert await counts(path) == [2, 0, 0, len(garbage) + 4]
     letters = len(await rows(pool, "SELECT FROM payments.dead_letter"))
-    assert await counts(path) == [0, 2, 0, len(garbage) + 3]
+    assert await counts(path) == [0, 2, 0, len(garbage) + 4]
     assert len(await rows(pool, "SELECT FROM payments.dead_letter")) == letters
     async with pool.connection() as conn:
         ids = [row["id"] for row in await intake.dead_letters(conn, 1000)]
@@ -95,7 +96,7 @@ async def test_an_empty_file_is_no_event(tmp_path: Path) -> None:
         assert await counts(path) == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("text", [b"[{}", b"[\xff]", b"[" * 5000, b"[1e999]"])
+@pytest.mark.parametrize("text", [b"[{}", b"[\xff]", b"[" * 5000])
 async def test_a_list_that_is_none_is_refused(text: bytes, tmp_path: Path) -> None:
     path = tmp_path / "events.json"
     path.write_bytes(text)

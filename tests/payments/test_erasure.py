@@ -14,6 +14,7 @@ from messo.recipients.erase import erase_now
 from messo.recipients.profile import Profile, create_profiles
 from messo.sandbox.fiscal_codes import make
 from tests.messages.mail import Mail
+from tests.payments import cases
 from tests.payments.cases import (
     execute,
     fresh,
@@ -68,13 +69,38 @@ async def test_carriers_go_and_a_notice_goes_unless_another_citizen_has_it(
     assert await carriers(pool, [*mine, theirs]) == {theirs}
     assert [await known(pool, one) is None for one in (own, paid, twice, shared)] == [
         True,
-        True,
+        False,  # another message may be about to bring it: see below
         True,
         False,
     ]
     found = await known(pool, shared)
     assert found is not None
     assert found.state == "paid"
+
+
+async def test_that_it_was_paid_outlives_the_erasure_for_who_gets_the_notice_next(
+    pool: Pool, world: World, mail: Mail, secrets: Secrets, erased: str
+) -> None:
+    notice = fresh()
+    await send(mail, world.anna, notice, erased)
+    await record_paid(pool, said(notice, "paid", "event"))
+    theirs = await mail.post(
+        world.anna, AUTO, payment_data=cases.payment(notice)
+    )  # not watched yet
+    async with pool.transaction() as conn:
+        await erase_now(conn, erased, [upkeep.erase, mailbox.erase], secrets, ACTOR)
+    found = await known(pool, notice)
+    assert found is not None
+    assert (found.state, found.payee_name, found.reason) == ("paid", None, None)
+    (row,) = await rows(
+        pool, "SELECT sweep_at FROM payments.notice WHERE number = $1", notice.number
+    )
+    assert row["sweep_at"] is not None, "forgotten one day, if nobody brings it"
+    await mail.settle()
+    assert await carriers(pool, [theirs]) == {theirs}
+    after = await known(pool, notice)
+    assert after is not None
+    assert after.state == "paid"
 
 
 async def test_what_came_after_the_erasure_began_is_left(

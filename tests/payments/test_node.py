@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from messo.base import clock
 from messo.base.outbound import Limits
 from messo.payments import Node, make_outbound
 from messo.payments.ledger import State
@@ -61,6 +62,7 @@ FAULTS = [
     for detail in details.split()
 ]
 CATEGORIES = sorted({category for _, category, _, _ in FAULTS})
+NOW = clock.now()
 NOTICE = fresh()
 
 
@@ -97,7 +99,7 @@ def test_paid_is_said_only_by_the_codes_that_mean_it(
     status: int, category: str, detail: str
 ) -> None:
     """A status, a category or a detail that does not fit the others is no evidence of a payment."""
-    answer = read_answer(status, fault(status, category, detail).body, NOTICE.rpt_id)
+    answer = read_answer(status, fault(status, category, detail).body, NOTICE.rpt_id, NOW)
     means_paid = (status, category) == (409, "PAYMENT_DUPLICATED") and detail in {
         "PAA_PAGAMENTO_DUPLICATO",
         "PPT_PAGAMENTO_DUPLICATO",
@@ -226,7 +228,7 @@ FIELDS += ["faultCodeCategory", "faultCodeDetail", "title"]
 def test_whatever_comes_is_an_answer_or_a_node_error(status: int, body: bytes) -> None:
     """And whatever is an answer can be stored: texts on one line, without a NUL."""
     try:
-        answer = read_answer(status, body, NOTICE.rpt_id)
+        answer = read_answer(status, body, NOTICE.rpt_id, NOW)
     except NodeError:
         return
     assert (answer.info is None) is not (answer.fault is None)

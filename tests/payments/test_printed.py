@@ -27,6 +27,7 @@ PAGE = Printed(
     slip=PostalSlip("12345678", "Ana Kovač", "KVCNAA85E50Z118X", "Ticket della visita"),
     debtor_name="Ana Kovač",
     seen_at=datetime(2026, 11, 24, 23, 30, tzinfo=UTC),
+    printed_at=datetime(2026, 11, 25, 23, 40, tzinfo=UTC),
 )
 HOSTILE = [
     "",
@@ -76,9 +77,15 @@ def test_it_says_who_what_how_much_and_until_when() -> None:
         "3020 0000 0012 3456 35",
         "PagoPA: in banca, nei negozi, con le app",
         "18302000000012345635120000123456781000000036153896",
-        "dalla tua casella di Messo il 25 novembre 2026 alle 00:30",  # by Rome's clocks
+        "dalla tua casella di Messo il 26 novembre 2026 alle 00:40",  # by Rome's clocks
+        "L'importo è quello del 25 novembre 2026 alle 00:30",
     ):
         assert part in text
+
+
+def test_an_amount_that_nobody_has_confirmed_is_said_to_be_the_messages() -> None:
+    text = text_of(notice_pdf(replace(PAGE, seen_at=None)))
+    assert "L'importo è quello scritto nel messaggio" in text
 
 
 def test_it_speaks_english() -> None:
@@ -88,7 +95,8 @@ def test_it_speaks_english() -> None:
         "€36.15",
         "6 December 2026",
         "PagoPA: at banks, shops, apps",
-        "from your Messo inbox on 25 November 2026 at 00:30",
+        "from your Messo inbox on 26 November 2026 at 00:40",
+        "The amount is as of 25 November 2026, 00:30",
     ):
         assert part in text
 

@@ -124,9 +124,27 @@ async def test_an_item_that_names_no_notice_is_dropped(
     asked = node.asked.total()
     async with pool.transaction() as conn:
         await work.queue(conn, 0, ASK, [reference], [0], clock.now())
-    assert await all_asked(pool, asker) == 1
+    assert await all_asked(pool, asker) == 0
     assert node.asked.total() == asked
     assert await rows(pool, "SELECT FROM work.item WHERE step = $1", ASK) == []
+
+
+async def test_a_wish_queued_again_is_one_question(
+    pool: Pool, node: FakeNode, asker: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reminders ask at each look, and the sweep too: under another minute it is another item."""
+    notice, now = fresh(), clock.now()
+    await waits_since(pool, notice, now - timedelta(days=9))
+    for minute in range(5):
+        monkeypatch.setattr(clock, "now", lambda m=minute: now - timedelta(minutes=m))
+        await queue(pool, notice)
+    monkeypatch.setattr(clock, "now", lambda: now)
+    assert await all_asked(pool, asker) == 1
+    assert node.asked[notice.rpt_id] == 1
+    assert await rows(pool, "SELECT FROM work.item WHERE step = $1", ASK) == []
+    await queue(pool, notice)  # answered a moment ago
+    assert await all_asked(pool, asker) == 0
+    assert node.asked[notice.rpt_id] == 1
 
 
 async def test_no_more_is_asked_than_the_budget_allows(
@@ -134,6 +152,8 @@ async def test_no_more_is_asked_than_the_budget_allows(
 ) -> None:
     """The others are put off, one after the other, and nobody is forgotten."""
     notices = [fresh() for _ in range(20)]
+    for notice in notices:
+        await waits_since(pool, notice, clock.now() - timedelta(days=9))
     await queue(pool, *notices)
     step = asking(pool, asker, per_minute=7)
     for _ in range(5):

@@ -1,11 +1,22 @@
 """The time as everything in Messo reads it: aware, UTC, and only from here."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+_ROME = ZoneInfo("Europe/Rome")
 
 
 def now() -> datetime:
     """The present moment, UTC, to the microsecond."""
     return datetime.now(UTC)
+
+
+def day_in_rome(moment: datetime) -> date:
+    """The day by Rome's calendar; the first or last there is where that calendar has none."""
+    try:
+        return moment.astimezone(_ROME).date()
+    except OverflowError:
+        return moment.date()
 
 
 def to_wire(moment: datetime) -> str:

@@ -40,7 +40,8 @@ RETURNING i.reference;
 
 -- name: lease_items
 -- As `claim_items`, for what is sent outside: the item stays, and is due again when the lease ends.
--- Leased items move to the back of the queue, so that nobody reads over them.
+-- Leased items move to the back of the queue, so that nobody reads over them. The same wish queued
+-- twice is one.
 WITH oldest AS (
     SELECT i.ctid FROM work.item AS i
     WHERE i.bucket = :bucket AND i.step = :step AND i.due_at <= :now
@@ -53,11 +54,22 @@ WITH oldest AS (
     ORDER BY i.due_at
     LIMIT :share::int
     FOR UPDATE SKIP LOCKED
+), chosen AS MATERIALIZED (
+    SELECT
+        i.ctid AS place,
+        row_number() OVER (PARTITION BY i.reference ORDER BY i.due_at DESC) AS n
+    FROM work.item AS i
+    WHERE i.bucket = :bucket AND i.ctid = ANY(
+        ARRAY(SELECT oldest.ctid FROM oldest UNION SELECT turn.ctid FROM turn)
+    )
+), doubled AS (
+    DELETE FROM work.item AS d
+    WHERE d.bucket = :bucket
+      AND d.ctid = ANY(ARRAY(SELECT chosen.place FROM chosen WHERE chosen.n > 1))
 )
 UPDATE work.item AS i SET due_at = :until
-WHERE i.bucket = :bucket AND i.ctid = ANY(
-    ARRAY(SELECT oldest.ctid FROM oldest UNION SELECT turn.ctid FROM turn)
-)
+WHERE i.bucket = :bucket
+  AND i.ctid = ANY(ARRAY(SELECT chosen.place FROM chosen WHERE chosen.n = 1))
 RETURNING i.reference, i.attempts;
 
 -- name: drop_leased
@@ -87,9 +99,16 @@ RETURNING i.reference;
 
 -- name: lock_item
 -- One item that failed alone, held while its step is told.
-SELECT i.attempts FROM work.item AS i
+SELECT i.attempts, i.due_at FROM work.item AS i
 WHERE i.bucket = :bucket AND i.step = :step AND i.reference = :reference
+ORDER BY i.due_at
+LIMIT 1
 FOR UPDATE SKIP LOCKED;
+
+-- name: drop_doubles
+-- The same wish queued again: it fails as that one did, and two could not be put off to one moment.
+DELETE FROM work.item AS i
+WHERE i.bucket = :bucket AND i.step = :step AND i.reference = :reference AND i.due_at <> :kept;
 
 -- name: postpone_item
 -- Later, and each time later still.

@@ -83,6 +83,11 @@ async def queue(
     )
 
 
+async def forget(conn: Connection, bucket: int, step: str, reference: str) -> None:
+    """Drop what is queued under this reference, in the caller's transaction."""
+    await conn.run(queries.drop_item, bucket=bucket, step=step, reference=reference)
+
+
 async def queue_across(
     conn: Connection,
     buckets: Sequence[int],
@@ -252,7 +257,8 @@ class Worker:
                     lane=self._lane,
                     share=limit // 4,
                 )
-                references = [row["reference"] for row in claimed]
+                # The same wish queued twice is one.
+                references = list(dict.fromkeys(row["reference"] for row in claimed))
                 count = await step.run(conn, bucket, references) if references else None
             if count:
                 count()
@@ -289,7 +295,7 @@ class Worker:
                         queries.claim_these, bucket=bucket, step=step.name, references=half
                     )
                     # Another worker may have taken some meanwhile.
-                    mine = [row["reference"] for row in claimed]
+                    mine = list(dict.fromkeys(row["reference"] for row in claimed))
                     count = await step.run(conn, bucket, mine)
                 count()
             except Exception as again:
@@ -304,6 +310,13 @@ class Worker:
             )
             if row is None:
                 return
+            await conn.run(
+                queries.drop_doubles,
+                bucket=bucket,
+                step=step.name,
+                reference=reference,
+                kept=row["due_at"],
+            )
             attempts = row["attempts"] + 1
             go_on = await step.postponed(conn, bucket, reference, attempts)
             if go_on:

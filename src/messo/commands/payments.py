@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Annotated, Any
 
-import msgspec
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 from rich.table import Table
@@ -18,6 +17,7 @@ from messo.commands.database import (
     in_transaction,
     read_secrets,
 )
+from messo.payments.payment_event import read_json
 from messo.settings import Settings
 
 payments = typer.Typer(help="Payment notices: events, dead letters.", no_args_is_help=True)
@@ -100,7 +100,7 @@ def _batches(source: IO[bytes]) -> Iterator[list[Any]]:
         if not line.strip():
             continue
         try:
-            batch.append(msgspec.json.decode(line))
+            batch.append(read_json(line))
         except (ValueError, RecursionError):
             batch.append(line)
         if len(batch) == _AT_ONCE:
@@ -112,7 +112,7 @@ def _batches(source: IO[bytes]) -> Iterator[list[Any]]:
 
 def _of_list(text: bytes) -> Iterator[list[Any]]:
     try:
-        events = msgspec.json.decode(text, type=list[Any])
+        events = read_json(text)
     except (ValueError, RecursionError):
         raise StoppedError(
             "the file begins like a JSON list and is none; one event on each line works too"

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from messo.commands.database import actor, console, in_transaction
+from messo.commands.database import StoppedError, actor, console, in_transaction
 
 reminders = typer.Typer(help="Reminders: their days.", no_args_is_help=True)
 
@@ -18,6 +18,8 @@ def reminders_schedule(
     days: Annotated[
         list[int] | None, typer.Argument(help="Before the due date, or after processing.")
     ] = None,
+    *,
+    none: Annotated[bool, typer.Option("--none", help="On no day.")] = False,
 ) -> None:
     """On which days citizens are reminded; with a kind and days, change them.
 
@@ -28,6 +30,8 @@ def reminders_schedule(
     from messo.reminders.schedules import change_days, read_schedule
 
     if kind is not None:
+        if bool(days) == none:
+            raise StoppedError("give the days, or --none")
         chosen = days or []
         in_transaction(lambda conn: change_days(conn, actor(), kind, chosen))
     schedule = in_transaction(read_schedule)

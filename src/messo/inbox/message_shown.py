@@ -49,7 +49,7 @@ def show_letter(
         body=markdown.render(text),
         buttons=buttons.of_message(text, language),
         service=letter.service,
-        payment=letter.payment,
+        payment=None if is_hidden else letter.payment,
         can_pay=bool(visit.site.checkout_url),
         calendars=calendar.calendar_links(line.organization_name, line.due_date, language)
         if line.due_date

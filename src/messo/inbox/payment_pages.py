@@ -74,7 +74,8 @@ async def _with_notice(visit: Visit, answer: Answer, *, again: bool = False) -> 
     account = await postal_account(visit.conn, line.service_id)
 
     async def go_on() -> Response:
-        payment = await look(visit, line, WAIT_S, again=again)
+        asks = again and visit.site.asking.take(visit.fiscal_code)[0] >= 0
+        payment = await look(visit, line, WAIT_S, again=asks)
         response = await answer(visit, line, payment, account)
         response.headers.update(_NO_STORE)
         return response
@@ -113,7 +114,8 @@ async def _pdf(visit: Visit, line: Line, payment: PaymentShown, account: Row | N
         language=visit.texts.language,
         slip=slip,
         debtor_name=_name(visit),
-        seen_at=payment.seen_at or clock.now(),
+        seen_at=payment.seen_at,
+        printed_at=clock.now(),
     )
     async with _printing:
         body = await asyncio.to_thread(printed.notice_pdf, page)
@@ -148,7 +150,10 @@ async def _back(_: Visit, line: Line, payment: PaymentShown, __: Row | None) -> 
 
 
 def _told(line: Line, payment: PaymentShown) -> Response:
-    return redirect(f"/messages/{line.id}?done={_DONE.get(payment.state, 'unpaid')}-1")
+    # Who has just paid, while nobody can say so, must not be told to try again.
+    is_sure = payment.state == "unpaid" and payment.is_fresh
+    done = _DONE.get(payment.state, "unpaid" if is_sure else "unsure")
+    return redirect(f"/messages/{line.id}?done={done}-1")
 
 
 def _checkout(visit: Visit) -> str:

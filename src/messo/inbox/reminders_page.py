@@ -6,6 +6,7 @@ from starlette.routing import Route
 from messo.base.http import Problem
 from messo.inbox.visit import Visit, citizen_page, redirect
 from messo.messages import mailbox
+from messo.notifications.channels import devices
 from messo.recipients import Wishes, amend
 from messo.reminders.shown import explain
 
@@ -27,7 +28,8 @@ async def show(visit: Visit) -> Response:
     found = message and await explain(visit.conn, visit.fiscal_code, message.line.id)
     if message is None or found is None:
         raise Problem(404, "Not found", "")
-    return visit.page("reminders_page.html", line=message.line, found=found)
+    known = await devices.list_devices(visit.conn, visit.fiscal_code)
+    return visit.page("reminders_page.html", line=message.line, found=found, has_device=bool(known))
 
 
 async def change(visit: Visit) -> Response:

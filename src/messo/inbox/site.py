@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Route
 from messo.base import metrics
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
+from messo.base.limits import RateLimit
 from messo.content import Fetch, PdfCheck
 from messo.inbox import (
     about,
@@ -37,6 +38,7 @@ from messo.payments import Live
 from messo.recipients.email import SendValidation
 from messo.settings import Settings
 
+_ASKED_ANEW = 1  # a second for each citizen, and ten at once
 _csp_reports = Counter(
     "messo_csp_reports_total",
     "Things on our pages that browsers refused because the policy forbids them.",
@@ -73,6 +75,7 @@ def make(
         Turns(pdf_check),
         live,
         checkout_url,
+        RateLimit(_ASKED_ANEW, _ASKED_ANEW * 10),
     )
 
 

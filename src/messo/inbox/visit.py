@@ -16,6 +16,7 @@ from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
 from messo.base.http import Problem
 from messo.base.ids import new_id
+from messo.base.limits import RateLimit
 from messo.content import Fetch
 from messo.inbox import languages
 from messo.inbox.forms import Form, read_form
@@ -53,6 +54,7 @@ class Site:
     turns: Turns
     live: Live
     checkout_url: str
+    asking: RateLimit  # questions of each citizen that the node has to answer anew
 
 
 @dataclass

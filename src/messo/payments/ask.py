@@ -5,7 +5,7 @@ Both within so many calls a minute. Reminders come first: the sweep adds no more
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from messo.base import clock, work
 from messo.base.db import Connection
@@ -13,7 +13,7 @@ from messo.base.outward import Outward
 from messo.base.pacing import Pace
 from messo.base.work import Finished, Leased
 from messo.payments import ledger
-from messo.payments.ledger import Seen, queries
+from messo.payments.ledger import Known, Seen, queries
 from messo.payments.node import Node, NodeError, seen_of
 from messo.payments.notices import Notice
 
@@ -21,6 +21,7 @@ ASK = "payments.ask"
 SWEEP_EVERY = timedelta(minutes=1)
 _AT_ONCE = 64
 _LANE = 0
+_RECENT = timedelta(minutes=5)
 _LATER = timedelta(hours=6)  # for what was taken and never answered
 
 
@@ -36,7 +37,13 @@ def step(node: Node, per_minute: int) -> Outward[Leased, Seen | Later | None]:
     pace = Pace(_AT_ONCE, per_minute)
 
     async def claim(conn: Connection, bucket: int, limit: int) -> list[Leased]:
-        return await work.lease(conn, bucket, ASK, limit)
+        items = await work.lease(conn, bucket, ASK, limit)
+        named = {item.reference: Notice.of_rpt_id(item.reference) for item in items}
+        known = await ledger.read(conn, [notice for notice in named.values() if notice])
+        recent = clock.now() - _RECENT
+        idle = [item for item in items if not _is_open(known, named[item.reference], recent)]
+        await work.finish(conn, bucket, ASK, [Finished(item) for item in idle])
+        return [item for item in items if item not in idle]
 
     async def send(item: Leased) -> Seen | Later | None:
         notice = Notice.of_rpt_id(item.reference)
@@ -59,6 +66,14 @@ def step(node: Node, per_minute: int) -> Outward[Leased, Seen | Later | None]:
         await work.finish(conn, bucket, ASK, [_finished(*one) for one in sent])
 
     return Outward(ASK, claim, send, record, _AT_ONCE)
+
+
+def _is_open(known: dict[Notice, Known], notice: Notice | None, recent: datetime) -> bool:
+    """Whether to ask: somebody else may have done so since it was queued, and been answered or not."""
+    found = known.get(notice) if notice else None
+    if found is None or found.state == "paid":
+        return False
+    return found.asked_at is None or found.asked_at < recent
 
 
 def _finished(item: Leased, seen: Seen | Later | None) -> Finished:

@@ -15,6 +15,7 @@ from messo.base.http import Answer, Problem, Request, Route
 from messo.base.limits import RateLimit
 from messo.base.wire import ProblemDocument
 from messo.payments import intake
+from messo.payments.payment_event import read_json
 
 _MOST = 1000
 _LARGEST = 8 * 1024 * 1024  # bytes of a body; an event has a few thousand
@@ -46,7 +47,7 @@ class EventRoutes:
         self._authenticate(request)
         body = await request.json_body(_LARGEST)
         try:
-            sent: Any = msgspec.json.decode(body)
+            sent = read_json(body)
         except (ValueError, RecursionError):
             raise Problem(
                 400, "Bad request", "The body must be JSON: an event, or a list of events."

@@ -34,7 +34,7 @@ _AGAIN = {  # after which the slow sweep asks again
 }
 _AFTER_FAILURE = timedelta(hours=6)
 _WATCHED = timedelta(days=120)  # after the due date, or after it was first seen
-_UNCLAIMED = timedelta(days=30)  # a payment that comes before the message with its notice
+UNCLAIMED = timedelta(days=30)  # a payment that comes before the message with its notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +166,20 @@ async def record_paid(conn: Connection, seen: Sequence[Seen]) -> int:
     How many notices were paid by this.
     """
     told = _by_notice(seen)
-    keys, now = _keys(conn, sorted(told)), clock.now()
+    keys, now = keys_of(conn, sorted(told)), clock.now()
     rows = await conn.rows(queries.lock_or_add_notices, **keys, now=now)
     before = {_notice(row): _known(row) for row in rows}
     await _enter(conn, before, told)
-    carried = {_notice(row) for row in await conn.rows(queries.carriers_of, **keys)}
+    carried = {_notice(row) for row in await conn.rows(queries.carried_of, **keys)}
     if unclaimed := sorted(told.keys() - carried):
-        sweeps = [now + _UNCLAIMED] * len(unclaimed)
-        await conn.run(queries.set_sweeps, **_keys(conn, unclaimed), sweeps=sweeps)
+        sweeps = [now + UNCLAIMED] * len(unclaimed)
+        await conn.run(queries.set_sweeps, **keys_of(conn, unclaimed), sweeps=sweeps)
     return sum(known.state != "paid" for known in before.values())
 
 
 async def read(conn: Connection, notices: Iterable[Notice]) -> dict[Notice, Known]:
     """What is known of these notices, of those that stand in the ledger."""
-    rows = await conn.rows(queries.read_notices, **_keys(conn, sorted(set(notices))))
+    rows = await conn.rows(queries.read_notices, **keys_of(conn, sorted(set(notices))))
     return {_notice(row): _known(row) for row in rows}
 
 
@@ -194,7 +194,7 @@ async def _enter(
     if notices:
         await conn.run(
             queries.write_notices,
-            **_keys(conn, notices),
+            **keys_of(conn, notices),
             states=[one.state for one in states],
             amounts=[one.amount for one in states],
             due_dates=[one.due_date for one in states],
@@ -220,6 +220,12 @@ def _matters(before: Known, after: Known) -> bool:
     return (before.state, before.due_date) != (after.state, after.due_date)
 
 
+async def plan_again(conn: Connection, notices: Sequence[Notice]) -> None:
+    """Have the reminders of all messages that carry these notices planned anew."""
+    carriers = await conn.rows(queries.carriers_of, **keys_of(conn, notices))
+    await _queue(conn, _PLAN, carriers, clock.now())
+
+
 async def _follow_up(
     conn: Connection,
     changed: list[Notice],
@@ -227,21 +233,22 @@ async def _follow_up(
     before: dict[Notice, Known],
     now: datetime,
 ) -> None:
-    carriers = await conn.rows(queries.carriers_of, **_keys(conn, changed))
+    carriers = await conn.rows(queries.carriers_of, **keys_of(conn, changed))
     paid = {one for one in changed if after[one].state == "paid" != before[one].state}
-    for step, told in (
-        (PAID, [row for row in carriers if _notice(row) in paid]),
-        (_PLAN, list(carriers)),
-    ):
-        if told:
-            await work.queue_across(
-                conn,
-                [row["message_bucket"] for row in told],
-                step,
-                [row["message_id"] for row in told],
-                [row["lane"] for row in told],
-                now,
-            )
+    await _queue(conn, PAID, [row for row in carriers if _notice(row) in paid], now)
+    await _queue(conn, _PLAN, carriers, now)
+
+
+async def _queue(conn: Connection, step: str, carriers: Sequence[Row], now: datetime) -> None:
+    if carriers:
+        await work.queue_across(
+            conn,
+            [row["message_bucket"] for row in carriers],
+            step,
+            [row["message_id"] for row in carriers],
+            [row["lane"] for row in carriers],
+            now,
+        )
 
 
 def _by_notice(seen: Sequence[Seen]) -> dict[Notice, list[Seen]]:
@@ -252,7 +259,7 @@ def _by_notice(seen: Sequence[Seen]) -> dict[Notice, list[Seen]]:
     return told
 
 
-def _keys(conn: Connection, notices: Sequence[Notice]) -> dict[str, list[int] | list[str]]:
+def keys_of(conn: Connection, notices: Sequence[Notice]) -> dict[str, list[int] | list[str]]:
     """Notices as statements take them."""
     return {
         "buckets": [conn.bucket(notice.rpt_id) for notice in notices],

@@ -26,7 +26,7 @@ class Live:
     def __init__(self, pool: Pool, node: Node | None) -> None:
         self._pool = pool
         self._node = node
-        self._under_way: dict[Notice, asyncio.Task[Known | None]] = {}
+        self._under_way: dict[tuple[Notice, bool], asyncio.Task[Known | None]] = {}
 
     async def look(
         self, notice: Notice, within_s: float = SOON_S, *, again: bool = False
@@ -40,11 +40,12 @@ class Live:
             known = (await ledger.read(conn, [notice])).get(notice)
         if known is None or self._node is None or not _worth_asking(known, again=again):
             return known
-        under_way = self._under_way.get(notice)
+        key = notice, again
+        under_way = self._under_way.get(key)
         if under_way is None:
             under_way = asyncio.create_task(self._ask(self._node, notice, again=again))
-            self._under_way[notice] = under_way
-            under_way.add_done_callback(lambda _: self._under_way.pop(notice, None))
+            self._under_way[key] = under_way
+            under_way.add_done_callback(lambda _: self._under_way.pop(key, None))
         try:
             async with asyncio.timeout(within_s):
                 return await asyncio.shield(under_way) or known

@@ -27,6 +27,7 @@ from messo.payments.wire import PaymentFault, PaymentInfo, payment_fault, paymen
 
 _LIMITS = Limits(connect_s=2, total_s=10, wait_s=0.5, answer_bytes=64 * 1024)
 _AT_ONCE = 64
+_OF_ONE_CREDITOR = 8
 _KEPT = 10_000  # answers, at most
 _HOLDS_S = 5.0
 _LONGEST = 140  # characters of a name or a reason, as the node declares them
@@ -102,6 +103,10 @@ class Node:
         if kept is not None and not again and time.monotonic() - kept[0] < _HOLDS_S:
             return kept[1]
         under_way = self._asking.get(rpt_id)
+        if again and under_way is not None:
+            # It began before: what has happened since, its answer may not know.
+            await asyncio.wait([under_way])
+            under_way = self._asking.get(rpt_id)
         if under_way is None:
             under_way = asyncio.create_task(self._ask(rpt_id))
             self._asking[rpt_id] = under_way
@@ -127,23 +132,34 @@ class Node:
     async def _ask(self, rpt_id: str) -> Answer:
         url = f"{self._url}/payment-requests/{quote(rpt_id, safe='')}"
         headers = {"Ocp-Apim-Subscription-Key": self._key}
+        asked_at = clock.now()
         try:
-            reply = await self._outbound.send("GET", url, headers=headers, limits=_LIMITS)
+            # The node waits for the creditor: one that is slow takes no other's places.
+            async with self._outbound.open(
+                "GET", url, headers=headers, limits=_LIMITS, place=rpt_id[:11]
+            ) as opened:
+                reply = await opened.read()
         except BusyError as busy:
             raise NodeError("busy", busy.after_s) from None
         except OutboundError as error:
             raise NodeError(error.kind) from None
-        return read_answer(reply.status, reply.body, rpt_id)
+        return read_answer(reply.status, reply.body, rpt_id, asked_at)
 
 
 def make_outbound(allowed: Sequence[Network] = ()) -> Outbound:
     """The client that `Node` needs. 502 and 503 tell of one creditor, not of the node itself."""
-    return Outbound(allowed, per_host=_AT_ONCE, open_s=5, longest_s=60, unable=(500, 504))
+    return Outbound(
+        allowed,
+        per_host=_OF_ONE_CREDITOR,
+        connections=_AT_ONCE,
+        open_s=5,
+        longest_s=60,
+        unable=(500, 504),
+    )
 
 
-def read_answer(status: int, body: bytes, rpt_id: str) -> Answer:
-    """From hostile bytes to an answer about this notice, or `NodeError`."""
-    now = clock.now()
+def read_answer(status: int, body: bytes, rpt_id: str, now: datetime) -> Answer:
+    """From hostile bytes to an answer about this notice, asked at `now`, or `NodeError`."""
     try:
         if status == HTTPStatus.OK:
             info = payment_info.decode(body)

@@ -4,12 +4,15 @@ Whatever an event carries beside what is needed here is not looked at, and not k
 debtors and payers.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from messo.messages.characters import on_one_line
 from messo.payments.ledger import Seen
@@ -32,6 +35,18 @@ class Unusable:
     """An event that ought to tell of a notice and cannot be understood. `reason` quotes nothing."""
 
     reason: str
+
+
+def read_json(text: bytes) -> Any:  # noqa: ANN401  JSON
+    """Events as they are written. `ValueError` or `RecursionError` if this is no JSON.
+
+    Half a surrogate pair, where a name was cut, or a number beyond all bounds is no reason to
+    refuse what stands beside it: the standard library takes both.
+    """
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return json.loads(text, parse_int=str)
 
 
 def read_event(event: Any, now: datetime) -> Seen | Ignored | Unusable:  # noqa: ANN401  JSON

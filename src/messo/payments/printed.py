@@ -73,8 +73,9 @@ _TEXTS: dict[Language, dict[str, str]] = {
         "number": "Codice avviso",
         "slip": "Bollettino: negli uffici postali",
         "account": "Conto corrente postale",
-        "printed": "Hai stampato questa pagina dalla tua casella di Messo il {day} alle {hour}. "
-        "L'importo è quello di quel momento: se paghi più avanti può cambiare.",
+        "printed": "Hai stampato questa pagina dalla tua casella di Messo il {day} alle {hour}.",
+        "seen": "L'importo è quello del {day} alle {hour}: se paghi più avanti può cambiare.",
+        "not_seen": "L'importo è quello scritto nel messaggio: può essere cambiato.",
     },
     "en": {
         "kind": "Payment notice",
@@ -91,17 +92,19 @@ _TEXTS: dict[Language, dict[str, str]] = {
         "number": "Notice number",
         "slip": "Postal slip: at post offices",
         "account": "Postal account",
-        "printed": "You printed this page from your Messo inbox on {day} at {hour}. "
-        "The amount is as of that moment: if you pay later, it may be another.",
+        "printed": "You printed this page from your Messo inbox on {day} at {hour}.",
+        "seen": "The amount is as of {day}, {hour}: if you pay later, it may be another.",
+        "not_seen": "The amount is the one in the message: it may have changed.",
     },
 }
 
 
 @dataclass(frozen=True)
 class Printed:
-    """What stands on the page. `amount` in cents, at most ten digits; `seen_at` is aware.
+    """What stands on the page. `amount` in cents, at most ten digits; times are aware.
 
-    `debtor_name` may be empty. With a `slip` it can be paid at post offices too.
+    `seen_at`: when the amount was last seen, None if it is only the message's. `debtor_name` may
+    be empty. With a `slip` it can be paid at post offices too.
     """
 
     notice: Notice
@@ -112,7 +115,8 @@ class Printed:
     language: Language
     slip: PostalSlip | None
     debtor_name: str
-    seen_at: datetime
+    seen_at: datetime | None
+    printed_at: datetime
 
 
 def notice_pdf(printed: Printed) -> bytes:
@@ -153,14 +157,17 @@ def notice_pdf(printed: Printed) -> bytes:
                 ("", codes.code_line(printed.notice, printed.amount, account), 10),
             ],
         )
-    seen = printed.seen_at.astimezone(_ROME)
-    page.foot(
-        texts["printed"].format(
-            day=format_date(seen, "d MMMM y", locale),
-            hour=format_time(seen, "HH:mm", locale=locale),
-        )
+    how_old = (
+        _said(texts["seen"], printed.seen_at, locale) if printed.seen_at else texts["not_seen"]
     )
+    page.foot(f"{_said(texts['printed'], printed.printed_at, locale)} {how_old}")
     return bytes(page.output())
+
+
+def _said(text: str, moment: datetime, locale: str) -> str:
+    here = moment.astimezone(_ROME)
+    day = format_date(here, "d MMMM y", locale)
+    return text.format(day=day, hour=format_time(here, "HH:mm", locale=locale))
 
 
 class _Page(FPDF):
@@ -173,7 +180,7 @@ class _Page(FPDF):
         self.set_lang(printed.language)
         self.set_title(_TEXTS[printed.language]["kind"])
         self.set_creator("Messo")
-        self.set_creation_date(printed.seen_at)
+        self.set_creation_date(printed.printed_at)
         self.set_auto_page_break(False)
         self.c_margin = 0
         self.add_page()

@@ -31,7 +31,7 @@ ON CONFLICT (bucket, payee, number) DO UPDATE SET
         WHEN old.source = 'message' THEN coalesce(excluded.due_date, old.due_date)
         ELSE coalesce(old.due_date, excluded.due_date) END,
     sweep_at = CASE WHEN old.state <> 'paid' THEN coalesce(old.sweep_at, excluded.sweep_at) END
-RETURNING old.payee, old.number, old.state;
+RETURNING old.payee, old.number, old.state, old.due_date;
 
 -- name: lock_notices
 -- Before deciding, of one bucket. Sorted, which an update of several rows would not keep to: two
@@ -152,7 +152,9 @@ DELETE FROM payments.notice AS n
 USING (
     SELECT o.payee, o.number FROM payments.notice AS o
     WHERE o.bucket = :bucket AND o.sweep_at <= :now AND o.state = 'paid'
+    ORDER BY o.payee, o.number
     LIMIT :limit
+    FOR UPDATE SKIP LOCKED
 ) AS old
 WHERE n.bucket = :bucket AND n.payee = old.payee AND n.number = old.number;
 
@@ -183,11 +185,30 @@ WHERE c.bucket = u.bucket AND c.payee = u.payee AND c.number = u.number
 -- Part of erasing a citizen: what the creditor wrote about a notice that nobody else has.
 DELETE FROM payments.notice AS n
 USING unnest(:buckets::smallint[], :payees::text[], :numbers::text[]) AS u (bucket, payee, number)
-WHERE n.bucket = u.bucket AND n.payee = u.payee AND n.number = u.number
+WHERE n.bucket = u.bucket AND n.payee = u.payee AND n.number = u.number AND n.state <> 'paid'
   AND NOT EXISTS (
       SELECT FROM payments.carrier AS c
       WHERE c.bucket = n.bucket AND c.payee = n.payee AND c.number = n.number
   );
+
+-- name: blank_uncarried
+-- That it was paid stays for a while: another citizen's message may be about to bring the notice.
+UPDATE payments.notice AS n SET payee_name = NULL, reason = NULL, sweep_at = :sweep_at
+FROM unnest(:buckets::smallint[], :payees::text[], :numbers::text[]) AS u (bucket, payee, number)
+WHERE n.bucket = u.bucket AND n.payee = u.payee AND n.number = u.number AND n.state = 'paid'
+  AND NOT EXISTS (
+      SELECT FROM payments.carrier AS c
+      WHERE c.bucket = n.bucket AND c.payee = n.payee AND c.number = n.number
+  );
+
+-- name: carried_of
+-- Which of these some message carries.
+SELECT u.payee, u.number
+FROM unnest(:buckets::smallint[], :payees::text[], :numbers::text[]) AS u (bucket, payee, number)
+WHERE EXISTS (
+    SELECT FROM payments.carrier AS c
+    WHERE c.bucket = u.bucket AND c.payee = u.payee AND c.number = u.number
+);
 
 -- name: add_dead_letters
 -- The same event sent again is here once.

@@ -38,6 +38,8 @@ async def erase(conn: Connection, fiscal_code: str, before: datetime) -> None:
         message_ids=[row["id"] for row in rows],
     )
     await conn.run(queries.drop_uncarried, **keys)
+    sweep_at = clock.now() + ledger.UNCLAIMED
+    await conn.run(queries.blank_uncarried, **keys, sweep_at=sweep_at)
 
 
 async def forget_old(conn: Connection) -> bool:

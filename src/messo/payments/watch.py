@@ -2,18 +2,17 @@
 
 from collections.abc import Callable
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 from messo import events
 from messo.base import clock, work
 from messo.base.buckets import short_hash
 from messo.base.db import Connection, Row
+from messo.payments import ledger
 from messo.payments.ledger import PAID, queries
 from messo.payments.notices import Notice
 
 WATCH = "payments.watch"
 _PLAN = "reminders.plan"  # queued from here, so that it finds what the ledger says
-_ROME = ZoneInfo("Europe/Rome")
 _TRIES = 180  # seven days at an hour each, and the first hour
 
 
@@ -37,27 +36,25 @@ async def watch(conn: Connection, bucket: int, ids: list[str]) -> Callable[[], N
     # Two messages of one batch may carry one notice: ids are in order of time, and the last counts.
     newest = dict(found[message_id] for message_id in sorted(found))
     notices = sorted(newest)
-    paid = {
-        Notice(row["payee"], row["number"])
-        for row in await conn.rows(
-            queries.add_notices,
-            buckets=[conn.bucket(one.rpt_id) for one in notices],
-            payees=[one.payee for one in notices],
-            numbers=[one.number for one in notices],
-            amounts=[newest[one]["amount"] for one in notices],
-            due_dates=[_day(newest[one]) for one in notices],
-            now=now,
-        )
-        if row["state"] == "paid"
-    }
+    before = await ledger.lock(conn, notices)
+    rows = await conn.rows(
+        queries.add_notices,
+        **ledger.keys_of(conn, notices),
+        amounts=[newest[one]["amount"] for one in notices],
+        due_dates=[_day(newest[one]) for one in notices],
+        now=now,
+    )
+    after = {Notice(row["payee"], row["number"]): row for row in rows}
+    paid = {one for one, row in after.items() if row["state"] == "paid"}
+    moved = [one for one, known in before.items() if known.due_date != after[one]["due_date"]]
+    if moved:  # other citizens' reminders follow it, too
+        await ledger.plan_again(conn, moved)
     carried = {message_id: notice for message_id, (notice, _) in found.items()}
     lanes = {key: work.lane_of(row["service_id"]) for key, (_, row) in found.items()}
     await conn.run(
         queries.add_carriers,
         message_bucket=bucket,
-        buckets=[conn.bucket(one.rpt_id) for one in carried.values()],
-        payees=[one.payee for one in carried.values()],
-        numbers=[one.number for one in carried.values()],
+        **ledger.keys_of(conn, list(carried.values())),
         recipients=[short_hash(found[one][1]["fiscal_code"]) for one in carried],
         message_ids=list(carried),
         lanes=list(lanes.values()),
@@ -86,7 +83,7 @@ async def tell_paid(conn: Connection, bucket: int, ids: list[str]) -> Callable[[
 def _day(row: Row) -> date | None:
     """The due date by Rome's calendar."""
     due: datetime | None = row["due_at"]
-    return None if due is None else due.astimezone(_ROME).date()
+    return None if due is None else clock.day_in_rome(due)
 
 
 async def _postponed(_: Connection, __: int, ___: str, attempts: int) -> bool:

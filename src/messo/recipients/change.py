@@ -1,6 +1,7 @@
 """A profile changes: the row, what hangs on it, the feed and the history, in one transaction."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import msgspec
 
@@ -83,6 +84,10 @@ async def plan_reminders(conn: Connection, *profiles: Profile) -> None:
         return
     fiscal_code = profiles[0].fiscal_code
     lanes = [work.lane_of(fiscal_code)]
+    # Once more a little later: a message that is being decided at this moment, by the old wishes, is
+    # not among theirs yet.
+    later = clock.now() + timedelta(minutes=2)
+    await work.queue(conn, conn.bucket(fiscal_code), _REPLAN, [fiscal_code], lanes, later)
     await work.queue(conn, conn.bucket(fiscal_code), _REPLAN, [fiscal_code], lanes, clock.now())
 
 

@@ -94,11 +94,15 @@ class Notice:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that is known about one subject. `messages`: the citizen's own, the oldest first."""
+    """All that is known about one subject. `messages`: the citizen's own, the oldest first.
+
+    `until`: when a message without a notice is out of date.
+    """
 
     subject: Subject
     messages: tuple[Message, ...]
     notice: Notice | None
+    until: datetime | None = None
 
     @functools.cached_property
     def message(self) -> Message | None:
@@ -111,6 +115,8 @@ class Facts:
             return "gone"
         if self.notice is not None and (reason := self.notice.why_not(today)):
             return reason
+        if self.until is not None and self.until <= clock.now():
+            return "past_due"
         return None if self.message else self.why_not_of(self.messages[-1])
 
     def why_not_of(self, message: Message) -> Reason | None:
@@ -126,6 +132,7 @@ async def read_facts(
     ids = {one.key for one in subjects if not one.is_notice}
     ids.update(*(notice.message_ids for notice in notices.values()))
     found = await _messages(conn, bucket, ids)
+    untils = await _untils(conn, bucket, [one.key for one in subjects if not one.is_notice])
     facts = {}
     for subject in subjects:
         notice = notices.get(subject)
@@ -136,7 +143,7 @@ async def read_facts(
             if one in found and found[one].fiscal_code == subject.fiscal_code
         ]
         own.sort(key=lambda message: message.id)
-        facts[subject] = Facts(subject, tuple(own), notice)
+        facts[subject] = Facts(subject, tuple(own), notice, untils.get(subject.key))
     return facts
 
 
@@ -169,6 +176,20 @@ async def _notices(
         for subject, short in hashes.items()
         if (subject.key, short) in found
     }
+
+
+async def _untils(conn: Connection, bucket: int, message_ids: Sequence[str]) -> dict[str, datetime]:
+    if not message_ids:
+        return {}
+    rows = await conn.rows(queries.due_dates_of, bucket=bucket, ids=message_ids)
+    return {row["id"]: row["due_at"] for row in rows}
+
+
+async def carriers_of(conn: Connection, bucket: int, subjects: Sequence[Subject]) -> set[str]:
+    """Ids of all messages about these subjects; other citizens' may be among them."""
+    notices = await _notices(conn, bucket, [one for one in subjects if one.is_notice])
+    ids = {one.key for one in subjects if not one.is_notice}
+    return ids.union(*(notice.message_ids for notice in notices.values()))
 
 
 async def _messages(conn: Connection, bucket: int, ids: Iterable[str]) -> dict[str, Message]:

@@ -7,8 +7,18 @@ from datetime import date, datetime, timedelta
 from messo.base import clock, work
 from messo.base.db import Connection, Row
 from messo.base.ids import lowest_id
-from messo.reminders.facts import Facts, Subject, queries, read_facts
-from messo.reminders.rules import Kind, Planned, Schedule, Window, Wish, day_of, plan
+from messo.reminders.facts import Facts, Subject, carriers_of, queries, read_facts
+from messo.reminders.rules import (
+    Kind,
+    Planned,
+    Schedule,
+    Window,
+    Wish,
+    day_of,
+    open_until,
+    opens_again,
+    plan,
+)
 from messo.reminders.schedules import read_schedule
 
 PLAN = "reminders.plan"
@@ -68,20 +78,22 @@ def replan_step() -> work.Step:
 
 async def plan_messages(conn: Connection, bucket: int, ids: Sequence[str], window: Window) -> None:
     """Plan for what these messages would remind of. Run again, it changes nothing."""
-    locked = await conn.rows(queries.lock_messages, bucket=bucket, ids=ids)
-    rows = await conn.rows(queries.subjects_of, bucket=bucket, ids=[row["id"] for row in locked])
-    if not rows:
+    rows = await conn.rows(queries.subjects_of, bucket=bucket, ids=ids)
+    subjects = sorted({subject_of(row) for row in rows}, key=lambda one: (one.fiscal_code, one.key))
+    if not subjects:
         return
-    untils = {subject_of(row): _until(row) for row in rows}
-    facts = await read_facts(conn, bucket, list(untils))
+    # All at once and in order, with the other messages about the same: see the statement.
+    carriers = await carriers_of(conn, bucket, subjects)
+    await conn.rows(queries.lock_messages, bucket=bucket, ids=sorted(carriers | set(ids)))
+    existing = await _existing(conn, bucket, subjects)
+    facts = await read_facts(conn, bucket, subjects)
     schedule = await read_schedule(conn)
     now = clock.now()
-    existing = await _existing(conn, bucket, list(untils))
     wrong: list[Row] = []
     right: list[tuple[Subject, Planned]] = []
     for subject, fact in facts.items():
         past = [r for r in existing[subject] if r["state"] != "planned"]
-        wanted = _wanted(fact, past, untils[subject], now, Rules(schedule, window))
+        wanted = _wanted(fact, past, now, Rules(schedule, window))
         right += [(subject, one) for one in wanted]
         days = {(one.day, one.kind) for one in wanted}
         wrong += [
@@ -103,7 +115,7 @@ async def plan_messages(conn: Connection, bucket: int, ids: Sequence[str], windo
         )
 
 
-def wish_of(facts: Facts, until: datetime | None = None) -> Wish:
+def wish_of(facts: Facts) -> Wish:
     """What is to be reminded of, from what is known. There must be a message."""
     first = facts.messages[0]
     told = facts.message or first
@@ -113,7 +125,7 @@ def wish_of(facts: Facts, until: datetime | None = None) -> Wish:
         facts.subject.is_notice,
         facts.notice.due if facts.notice else None,
         told.quiet,
-        until,
+        facts.until,
     )
 
 
@@ -127,17 +139,25 @@ def keys_of(rows: Sequence[Row]) -> dict[str, list[str] | list[date]]:
     }
 
 
-def _wanted(
-    facts: Facts, past: Sequence[Row], until: datetime | None, now: datetime, rules: Rules
-) -> list[Planned]:
+def _wanted(facts: Facts, past: Sequence[Row], now: datetime, rules: Rules) -> list[Planned]:
     if facts.why_not(day_of(now)) is not None:
         return []
-    sent: list[tuple[date, Kind]] = [(r["day"], r["kind"]) for r in past if r["state"] == "handed"]
+    # One that was stopped at the last moment may have come to another device before.
+    sent: list[tuple[date, Kind]] = [(r["day"], r["kind"]) for r in past if r["message_id"]]
     over = {(r["day"], r["kind"]) for r in past}
-    wish = wish_of(facts, until)
-    planned = plan(wish, sent, now, rules.schedule, rules.window)
-    # Of a day that is over already, dropped or not, nothing is planned again.
-    return [replace(one, at=max(one.at, now)) for one in planned if (one.day, one.kind) not in over]
+    wish = wish_of(facts)
+    planned = [
+        # Of a day that is over already, dropped or not, nothing is planned again.
+        replace(one, at=max(one.at, now))
+        for one in plan(wish, sent, now, rules.schedule, rules.window)
+        if (one.day, one.kind) not in over
+    ]
+    return [one for one in planned if one.at > now or _is_time_left(now, wish, rules.window)]
+
+
+def _is_time_left(now: datetime, wish: Wish, window: Window) -> bool:
+    is_open = open_until(now, wish.quiet, window) is not None
+    return is_open or opens_again(now, wish.quiet, window) is not None
 
 
 async def _existing(
@@ -145,7 +165,7 @@ async def _existing(
 ) -> dict[Subject, list[Row]]:
     found: dict[Subject, list[Row]] = {subject: [] for subject in subjects}
     for row in await conn.rows(
-        queries.reminders_of,
+        queries.lock_reminders_of,
         bucket=bucket,
         fiscal_codes=[subject.fiscal_code for subject in subjects],
         subjects=[subject.key for subject in subjects],
@@ -157,11 +177,6 @@ async def _existing(
 def subject_of(row: Row) -> Subject:
     is_notice = row["number"] is not None
     return Subject(row["fiscal_code"], row["payee"] + row["number"] if is_notice else row["id"])
-
-
-def _until(row: Row) -> datetime | None:
-    """Only of a message without a notice: of a notice the ledger says by when."""
-    return row["due_at"] if row["number"] is None else None
 
 
 async def _postponed(_: Connection, __: int, ___: str, attempts: int) -> bool:

@@ -1,6 +1,6 @@
 -- name: lock_messages
--- Before planning: two that plan for one message come one after the other, and whoever comes later
--- sees what was true later. An erasure under way is waited for.
+-- Before planning, all messages about one thing: two that plan for it come one after the other, and
+-- whoever comes later sees what was true later. An erasure under way is waited for.
 -- reads: messages.message
 SELECT m.id FROM messages.message AS m
 WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[]) AND m.status = 'PROCESSED'
@@ -11,15 +11,25 @@ FOR NO KEY UPDATE;
 -- What each message would remind of: its notice, or the message itself. Of a citizen without consent
 -- too, for what was planned before must go.
 -- reads: messages.message, messages.content, messages.sender
+WITH mine AS MATERIALIZED (
+    SELECT m.id, m.fiscal_code, m.sender_id FROM messages.message AS m
+    WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[]) AND m.status = 'PROCESSED'
+)
 SELECT
-    m.id, m.fiscal_code,
+    mine.id, mine.fiscal_code,
     coalesce(c.parts #>> '{payment_data,payee,fiscal_code}', s.organization_fiscal_code) AS payee,
-    c.parts #>> '{payment_data,notice_number}' AS number,
-    (c.parts ->> 'due_date')::timestamptz AS due_at
-FROM messages.message AS m
-INNER JOIN messages.content AS c ON c.bucket = :bucket AND c.id = m.id
-INNER JOIN messages.sender AS s ON s.id = m.sender_id
-WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[]) AND m.status = 'PROCESSED';
+    c.parts #>> '{payment_data,notice_number}' AS number
+FROM mine
+INNER JOIN messages.content AS c
+    ON c.bucket = :bucket AND c.id = mine.id AND c.id = ANY(:ids)
+INNER JOIN messages.sender AS s ON s.id = mine.sender_id;
+
+-- name: due_dates_of
+-- Of messages without a notice: when they are out of date.
+-- reads: messages.content
+SELECT c.id, (c.parts ->> 'due_date')::timestamptz AS due_at
+FROM messages.content AS c
+WHERE c.bucket = :bucket AND c.id = ANY(:ids::text[]) AND c.parts ? 'due_date';
 
 -- name: facts_of
 -- Whether each of these messages may be reminded of, as its citizen wants it now. What would not be
@@ -82,6 +92,17 @@ FROM unnest(:fiscal_codes::text[], :subjects::text[]) AS u (fiscal_code, subject
 INNER JOIN reminders.reminder AS r
     ON r.bucket = :bucket AND r.fiscal_code = u.fiscal_code AND r.subject = u.subject
 ORDER BY r.fiscal_code, r.subject, r.day, r.kind;
+
+-- name: lock_reminders_of
+-- The same before planning: one that is just being handed over is waited for, and seen as such.
+SELECT r.fiscal_code, r.subject, r.day, r.kind, r.state, r.due_at, r.reason, r.message_id
+FROM reminders.reminder AS r
+WHERE r.bucket = :bucket AND (r.fiscal_code, r.subject) IN (
+    SELECT u.fiscal_code, u.subject
+    FROM unnest(:fiscal_codes::text[], :subjects::text[]) AS u (fiscal_code, subject)
+)
+ORDER BY r.fiscal_code, r.subject, r.day, r.kind
+FOR UPDATE OF r;
 
 -- name: drop_planned
 -- Those that are not right any more. What was handed over meanwhile stays.
@@ -176,7 +197,7 @@ LEFT JOIN recipients.preference AS f
 WHERE m.bucket = ANY(:buckets::smallint[]) AND m.id = :id AND m.service_id = :service_id;
 
 -- name: read_schedules
--- Three rows; every process keeps them in memory for a while.
+-- Three rows, read with each batch.
 SELECT s.kind, s.days FROM reminders.schedule AS s;
 
 -- name: write_schedule
@@ -184,9 +205,13 @@ SELECT s.kind, s.days FROM reminders.schedule AS s;
 UPDATE reminders.schedule AS s SET days = :days WHERE s.kind = :kind;
 
 -- name: erase_reminders
--- Part of erasing a citizen. What was planned since for messages of later is planned anew.
+-- Part of erasing a citizen. Who has enrolled again since has only reminders of since.
+-- reads: recipients.profile
 DELETE FROM reminders.reminder AS r
-WHERE r.bucket = :bucket AND r.fiscal_code = :fiscal_code;
+WHERE r.bucket = :bucket AND r.fiscal_code = :fiscal_code AND NOT EXISTS (
+    SELECT FROM recipients.profile AS p
+    WHERE p.bucket = :bucket AND p.fiscal_code = :fiscal_code AND p.created_at > :before
+);
 
 -- name: reminders_of_citizen
 -- For the archive of their data.

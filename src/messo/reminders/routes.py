@@ -7,10 +7,9 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from messo.base import clock
 from messo.base.db import Pool
 from messo.base.http import Answer, Parameter, Problem, Request, Route
-from messo.base.wire import GatewayError, ProblemDocument, Timestamp
+from messo.base.wire import GatewayError, ProblemDocument
 from messo.reminders.facts import queries
 from messo.reminders.rules import Kind, Reason
 from messo.reminders.shown import Explained, Outcome, Shown, explain
@@ -35,12 +34,11 @@ Told = Literal[
 
 
 class Reminder(Struct):
-    """One reminder: its day in Rome, when it is planned for or was sent, or why it was not."""
+    """One reminder: its day in Rome, and why it was not sent, if so. Its hour is the citizen's."""
 
     day: str
     kind: Kind
     state: Literal["planned", "sending", "sent", "not_sent"]
-    at: Timestamp | UnsetType = UNSET
     why_not: Told | UnsetType = UNSET
 
 
@@ -126,8 +124,6 @@ def _item(one: Shown) -> Reminder:
         "sent": "sent",
     }
     item = Reminder(one.day.isoformat(), one.kind, states.get(one.outcome, "not_sent"))
-    if one.at is not None:
-        item.at = clock.to_wire(one.at)
     if item.state == "not_sent":
         item.why_not = _told(one.reason) if one.reason else "citizen"
     return item

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from messo.base import clock
@@ -21,6 +21,7 @@ _OUTCOMES: dict[str, Outcome] = {
     "FAILED": "failed",
     "STOPPED": "dropped",
 }
+_SOON = timedelta(minutes=10)  # after which what was handed over has reached its devices' queues
 _BEST = list(_OUTCOMES)
 
 
@@ -73,16 +74,17 @@ async def explain(conn: Connection, fiscal_code: str, message_id: str) -> Explai
 def _shown(row: Row, told: Sequence[Row]) -> Shown:
     if row["state"] == "planned":
         return Shown(row["day"], row["kind"], "planned", row["due_at"], None)
-    if row["state"] == "dropped":
-        return Shown(row["day"], row["kind"], "dropped", None, row["reason"])
     occasion = f"{row['kind']}:{row['day']}"
+    is_recent = clock.now() - row["due_at"] < _SOON
     states = {
         one["state"]: one["state_at"]
         for one in told
         if (one["message_id"], one["occasion"]) == (row["message_id"], occasion)
     }
     best = min(states, key=_BEST.index, default=None)
+    if row["state"] == "dropped" and best != "SENT":  # another device may have shown it before
+        return Shown(row["day"], row["kind"], "dropped", None, row["reason"])
     if best is None:
-        return Shown(row["day"], row["kind"], "nowhere", None, None)
+        return Shown(row["day"], row["kind"], "sending" if is_recent else "nowhere", None, None)
     at = states[best] if best == "SENT" else None
     return Shown(row["day"], row["kind"], _OUTCOMES[best], at, None)

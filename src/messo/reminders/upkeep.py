@@ -3,20 +3,21 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from messo.base import clock
+from messo.base import clock, work
 from messo.base.db import Connection
 from messo.reminders.facts import queries
+from messo.reminders.plan import REPLAN
 from messo.reminders.rules import day_of
 
 _KEEP = timedelta(days=90)
 _AT_ONCE = 10_000
 
 
-async def erase(conn: Connection, fiscal_code: str, _before: datetime) -> None:
-    """Part of erasing a citizen. What came in since is planned anew, where they enrol again."""
-    await conn.run(
-        queries.erase_reminders, bucket=conn.bucket(fiscal_code), fiscal_code=fiscal_code
-    )
+async def erase(conn: Connection, fiscal_code: str, before: datetime) -> None:
+    """Part of erasing a citizen; not of who has enrolled again since that moment."""
+    bucket = conn.bucket(fiscal_code)
+    await work.forget(conn, bucket, REPLAN, fiscal_code)
+    await conn.run(queries.erase_reminders, bucket=bucket, fiscal_code=fiscal_code, before=before)
 
 
 async def export(conn: Connection, fiscal_code: str) -> list[dict[str, Any]]:

@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Any
 
+from messo.base import clock
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
 from messo.base.sql import Queries
 from messo.payments import Notice, intake
-from messo.reminders.rules import ROME
 from messo.sandbox.fiscal_codes import MAGIC
 from messo.sandbox.payment_node import Known, Lookup, Tell
 
@@ -46,7 +46,7 @@ def lookup(pool: Pool) -> Lookup:
             row["amount"],
             row["payee_name"],
             row["subject"],
-            due.astimezone(ROME).date() if due else None,
+            clock.day_in_rome(due) if due else None,
             row["is_paid_at_once"],
         )
 
