@@ -171,7 +171,7 @@ def test_kills_lose_no_reminder_and_double_only_what_was_under_way(
         under_way += len(neighbours.taken) - int(site.value(SENT))
         # What the dead worker had leased is due again, as when its lease has ended; and reminders
         # that wait for an answer are looked at again, as ten minutes later.
-        site.execute("UPDATE work.item SET due_at = now() - interval '1 day'")
+        site.execute("UPDATE work.item SET due_at = due_at - interval '1 day'")
         site.execute(WAITING_NO_LONGER)
         worker.start()
 
