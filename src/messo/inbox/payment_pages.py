@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
 from starlette.responses import RedirectResponse, Response
@@ -75,7 +76,11 @@ async def _with_notice(visit: Visit, answer: Answer, *, again: bool = False) -> 
 
     async def go_on() -> Response:
         asks = again and visit.site.asking.take(visit.fiscal_code)[0] >= 0
+        began = clock.now()
         payment = await look(visit, line, WAIT_S, again=asks)
+        if again:  # what was said a moment ago says nothing of what was done since
+            is_fresh = payment.seen_at is not None and payment.seen_at >= began
+            payment = replace(payment, is_fresh=is_fresh)
         response = await answer(visit, line, payment, account)
         response.headers.update(_NO_STORE)
         return response
