@@ -16,6 +16,7 @@ from bench import (
     reads,
     reminders,
     remote,
+    start,
     together,
 )
 from bench.ground import Ground, console, ground
@@ -31,7 +32,9 @@ ALL = {
     "remote": remote.run,
     "reminders": reminders.run,
     "memory": memory.run,
+    "start": start.run,
 }
+_NEEDS_NO_GROUND = {"markdown", "start"}
 
 
 def main() -> None:
@@ -39,8 +42,11 @@ def main() -> None:
     unknown = [name for name in names if name not in ALL]
     if unknown:
         sys.exit(f"there is no benchmark {unknown[0]}; there are {', '.join(ALL)}")
-    needs_ground = set(names) != {"markdown"}
-    with ground() if needs_ground else contextlib.nullcontext(Ground("", "", [], [])) as made:
+    with (
+        ground()
+        if set(names) - _NEEDS_NO_GROUND
+        else contextlib.nullcontext(Ground("", "", [], [])) as made
+    ):
         for name in names:
             console.print(f"[bold]{name}[/bold]")
             ALL[name](made)

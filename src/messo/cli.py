@@ -11,7 +11,7 @@ from messo.base.migrate import SchemaError
 from messo.base.postgres_programs import PostgresError
 from messo.commands import developers, institutions, operators, payments, reminders, running
 from messo.commands.database import StoppedError
-from messo.settings import SettingError
+from messo.settings import RefusedError, SettingError
 
 cli = typer.Typer(
     help="Personal messages from public institutions to citizens.",
@@ -33,7 +33,6 @@ cli.add_typer(reminders.reminders, name="reminders")
 def main() -> None:
     """Run the program; errors a person can mend are one line, without a traceback."""
     from messo.base.http import Problem
-    from messo.serve import RefusedError
     from messo.services.services import NotAcceptedError
 
     mendable = (

@@ -13,13 +13,9 @@ from messo.base.db import connect
 from messo.messages import process
 from messo.operations import health
 from messo.sandbox import world
-from messo.settings import Settings
+from messo.settings import RefusedError, Settings
 
 logger = log.get(__name__)
-
-
-class RefusedError(Exception):
-    """This process must not start like this; the message says what to change."""
 
 
 def check(settings: Settings) -> Secrets:

@@ -14,6 +14,10 @@ class SettingError(Exception):
     """A setting cannot be read; the message names it and says what it takes."""
 
 
+class RefusedError(Exception):
+    """This process must not start like this; the message says what to change."""
+
+
 def _setting(default: Any, about: str) -> Any:  # noqa: ANN401  the type is the field's
     return field(default=default, metadata={"about": about})
 

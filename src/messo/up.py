@@ -28,8 +28,7 @@ from messo.base.ports import is_port_taken
 from messo.base.postgres import EmbeddedPostgres
 from messo.base.processes import spawn
 from messo.sandbox import letters, world
-from messo.serve import RefusedError
-from messo.settings import Settings
+from messo.settings import RefusedError, Settings
 
 _READY_SECONDS = 60
 _STOPPING_SECONDS = 40

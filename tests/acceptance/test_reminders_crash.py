@@ -170,8 +170,10 @@ def test_kills_lose_no_reminder_and_double_only_what_was_under_way(
         worker.kill()
         under_way += len(neighbours.taken) - int(site.value(SENT))
         # What the dead worker had leased is due again, as when its lease has ended; and reminders
-        # that wait for an answer are looked at again, as ten minutes later.
-        site.execute("UPDATE work.item SET due_at = due_at - interval '1 day'")
+        # that wait for an answer are looked at again, as ten minutes later. The same question may
+        # have been queued before and after a kill: each time by more days than all times before, so
+        # that the two never meet.
+        site.execute(f"UPDATE work.item SET due_at = due_at - interval '{2**kill} days'")
         site.execute(WAITING_NO_LONGER)
         worker.start()
 

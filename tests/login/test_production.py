@@ -14,8 +14,8 @@ from messo.base.crypto import Secrets, new_secret
 from messo.base.outbound import Outbound
 from messo.login import LoginError, LoginFlow, Provider, issuer
 from messo.login.flow import Pending
-from messo.serve import RefusedError, check
-from messo.settings import Settings
+from messo.serve import check
+from messo.settings import RefusedError, Settings
 from tests.conftest import free_port, until_started
 from tests.world import World
 

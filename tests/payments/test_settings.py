@@ -7,8 +7,8 @@ import pytest
 from messo.base.crypto import Secrets, new_secret
 from messo.outside import Outside
 from messo.sandbox import payment_node
-from messo.serve import RefusedError, check
-from messo.settings import SettingError, Settings
+from messo.serve import check
+from messo.settings import RefusedError, SettingError, Settings
 
 READY = Settings(
     database_url="postgresql://127.0.0.1/messo",

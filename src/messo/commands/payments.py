@@ -17,7 +17,6 @@ from messo.commands.database import (
     in_transaction,
     read_secrets,
 )
-from messo.payments.payment_event import read_json
 from messo.settings import Settings
 
 payments = typer.Typer(help="Payment notices: events, dead letters.", no_args_is_help=True)
@@ -88,6 +87,8 @@ def payments_dead_letters(
 
 def _batches(source: IO[bytes]) -> Iterator[list[Any]]:
     """Events, some hundred at a time. A line that is no JSON stays what it is: a dead letter."""
+    from messo.payments.payment_event import read_json
+
     begun = source.read(1)
     while begun.isspace():
         begun = source.read(1)
@@ -111,6 +112,8 @@ def _batches(source: IO[bytes]) -> Iterator[list[Any]]:
 
 
 def _of_list(text: bytes) -> Iterator[list[Any]]:
+    from messo.payments.payment_event import read_json
+
     try:
         events = read_json(text)
     except (ValueError, RecursionError):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 import typer
@@ -12,8 +12,10 @@ from messo.base.db import Connection, Row
 from messo.base.http import Problem
 from messo.commands.database import StoppedError, actor, console, in_transaction, read_secrets
 from messo.events import wire
-from messo.events.webhooks import Webhooks, institution_of
 from messo.settings import Settings
+
+if TYPE_CHECKING:  # what asks others is slow to load, and most commands ask nobody
+    from messo.events.webhooks import Webhooks
 
 webhook = typer.Typer(help="Webhooks: where a service's events are sent.", no_args_is_help=True)
 
@@ -32,8 +34,9 @@ def webhook_create(
     ] = None,
 ) -> None:
     """Tell an address of a service's events from now on, and show the secret that signs them."""
+    from messo.events.webhooks import institution_of
 
-    async def run(conn: Connection, webhooks: Webhooks) -> wire.Webhook:
+    async def run(conn: Connection, webhooks: "Webhooks") -> wire.Webhook:
         wanted = {"service_id": service_id, "url": url, "kinds": kind or None}
         new = _convert(wanted, wire.NewWebhook)
         institution = await institution_of(conn, service_id)
@@ -143,7 +146,7 @@ def webhook_dead_letters(
     """The events that were given up, in the order in which they happened."""
     from messo.events.replay import dead_letters
 
-    async def run(conn: Connection, webhooks: Webhooks) -> wire.DeadLetters:
+    async def run(conn: Connection, webhooks: "Webhooks") -> wire.DeadLetters:
         row = await webhooks.find(conn, None, webhook_id)
         return await dead_letters(conn, row, after, limit)
 
@@ -179,7 +182,7 @@ def webhook_replay(
 
     wanted = _convert({"event_id": event, "from": since, "to": until}, wire.Replay)
 
-    async def run(conn: Connection, webhooks: Webhooks) -> wire.Replayed:
+    async def run(conn: Connection, webhooks: "Webhooks") -> wire.Replayed:
         row: Row = await webhooks.find_locked(conn, None, webhook_id)
         answer = await replay(conn, row, wanted)
         await record(conn, actor(), "webhook.replay", webhook_id, events=answer.events)
@@ -206,8 +209,9 @@ def _convert(given: dict[str, Any], shape: type[T]) -> T:
         raise StoppedError(str(error)) from None
 
 
-def _do(function: Callable[[Connection, Webhooks], Awaitable[T]]) -> T:
+def _do(function: Callable[[Connection, "Webhooks"], Awaitable[T]]) -> T:
     """Run it in one transaction; a refusal of the API is one of the command."""
+    from messo.events.webhooks import Webhooks
     from messo.operations import record
     from messo.outside import networks
 

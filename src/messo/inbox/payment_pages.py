@@ -16,7 +16,7 @@ from messo.inbox.rendering import headers
 from messo.inbox.visit import Afterwards, Visit, citizen_page, redirect
 from messo.messages import mailbox
 from messo.messages.mailbox import Line
-from messo.payments import codes, printed
+from messo.payments import codes
 from messo.payments.postal import postal_account
 
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -110,20 +110,28 @@ async def _pdf(visit: Visit, line: Line, payment: PaymentShown, account: Row | N
     if not payment.can_be_paid or not 0 < payment.amount <= _LARGEST:
         return redirect(f"/messages/{line.id}/notice")
     slip = _slip(visit, payment, account)
-    page = printed.Printed(
-        notice=payment.notice,
-        amount=payment.amount,
-        payee_name=payment.payee_name,
-        reason=payment.reason,
-        due=payment.due,
-        language=visit.texts.language,
-        slip=slip,
-        debtor_name=_name(visit),
-        seen_at=payment.seen_at,
-        printed_at=clock.now(),
-    )
+
+    def draw() -> bytes:
+        # Slow to load: with the first notice that is printed, not with each start.
+        from messo.payments.printed import Printed, notice_pdf  # noqa: PLC0415
+
+        return notice_pdf(
+            Printed(
+                notice=payment.notice,
+                amount=payment.amount,
+                payee_name=payment.payee_name,
+                reason=payment.reason,
+                due=payment.due,
+                language=visit.texts.language,
+                slip=slip,
+                debtor_name=_name(visit),
+                seen_at=payment.seen_at,
+                printed_at=clock.now(),
+            )
+        )
+
     async with _printing:
-        body = await asyncio.to_thread(printed.notice_pdf, page)
+        body = await asyncio.to_thread(draw)
     return Response(
         body,
         headers={
