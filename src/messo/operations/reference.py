@@ -1,5 +1,7 @@
 """The API reference at `/docs`: one page made once from the OpenAPI document, without scripts."""
 
+import asyncio
+import functools
 import shlex
 from dataclasses import dataclass
 from importlib import resources
@@ -55,12 +57,13 @@ def pages(document: dict[str, Any], path: str = "/docs") -> list[Route]:
 
     `document` is OpenAPI 3.1, as `base/openapi.py` makes it.
     """
-    html = _render(document, path)
+    # For the first who asks: a start does not wait for it.
+    html = functools.cache(lambda: _render(document, path))
     encoded = msgspec.json.encode(document)
     css = resources.files("messo.operations").joinpath("static/reference.css").read_bytes()
 
     async def show_page(_: Request) -> Response:
-        return Response(html, headers=_HEADERS, media_type="text/html")
+        return Response(await asyncio.to_thread(html), headers=_HEADERS, media_type="text/html")
 
     async def show_document(_: Request) -> Response:
         return Response(encoded, media_type="application/json")
