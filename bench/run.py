@@ -42,11 +42,8 @@ def main() -> None:
     unknown = [name for name in names if name not in ALL]
     if unknown:
         sys.exit(f"there is no benchmark {unknown[0]}; there are {', '.join(ALL)}")
-    with (
-        ground()
-        if set(names) - _NEEDS_NO_GROUND
-        else contextlib.nullcontext(Ground("", "", [], [])) as made
-    ):
+    no_ground = contextlib.nullcontext(Ground("", "", [], []))
+    with ground() if set(names) - _NEEDS_NO_GROUND else no_ground as made:
         for name in names:
             console.print(f"[bold]{name}[/bold]")
             ALL[name](made)

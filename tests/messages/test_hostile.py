@@ -689,7 +689,7 @@ async def test_the_routes_do_what_their_document_says(
         for found in schema.get_all_operations():
             operation: Any = found.ok()  # type: ignore[union-attr]
 
-            @hypothesis.settings(bounded, max_examples=20)
+            @hypothesis.settings(bounded, max_examples=40)
             @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
             def check(case: Any) -> None:
                 case.call_and_validate(

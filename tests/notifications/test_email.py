@@ -19,7 +19,7 @@ from messo.notifications.channels.channel import Choice
 from messo.notifications.channels.email.channel import Email
 from messo.notifications.channels.email.suppression import suppressed, unsuppress
 from messo.notifications.dispatch import Occasion, dispatch
-from messo.recipients import Wishes, amend, read_profile
+from messo.recipients import Wishes, amend, choose_mode, read_profile
 from messo.recipients.preferences import Activation, Preference, put_preferences
 from messo.recipients.profile import Profile, create_profiles
 from messo.reminders import not_any_more
@@ -300,6 +300,11 @@ async def close_service(pool: Pool, who: Profile) -> None:
         )
 
 
+async def let_nobody_in_by_default(pool: Pool, who: Profile) -> None:
+    async with pool.transaction() as conn:
+        await choose_mode(conn, who.fiscal_code, "MANUAL")
+
+
 async def move(pool: Pool, who: Profile) -> None:
     async with pool.transaction() as conn:
         await conn.raw.execute(
@@ -320,7 +325,8 @@ async def bounce(pool: Pool, who: Profile) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [stop_all, stop_service, close_inbox, close_service, move, bounce]
+    "change",
+    [stop_all, stop_service, close_inbox, close_service, let_nobody_in_by_default, move, bounce],
 )
 async def test_who_has_changed_their_mind_gets_no_copy_any_more(
     pool: Pool, office: PostOffice, email: Email, change: Any

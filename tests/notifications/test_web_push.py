@@ -28,6 +28,7 @@ from messo.recipients import (
     Profile,
     Wishes,
     amend,
+    choose_mode,
     create_profiles,
     put_preferences,
     read_profile,
@@ -651,7 +652,9 @@ def test_only_not_here_any_more_is_about_the_address(status: int, expected: obje
     assert outcome(Reply(status, {}, b""), clock.now()) == expected
 
 
-@pytest.mark.parametrize(("how", "shown"), [("profile", 0), ("service", 0), ("special", 1)])
+@pytest.mark.parametrize(
+    ("how", "shown"), [("profile", 0), ("service", 0), ("mode", 0), ("special", 1)]
+)
 async def test_closing_the_inbox_after_dispatch_stops_the_notice(
     pool: Pool,
     world: World,
@@ -670,6 +673,8 @@ async def test_closing_the_inbox_after_dispatch_stops_the_notice(
     async with pool.transaction() as conn:
         if how == "profile":
             await amend(conn, fiscal_code, Wishes(is_inbox_enabled=False))
+        elif how == "mode":
+            await choose_mode(conn, fiscal_code, "MANUAL")
         else:
             choice = Preference(fiscal_code, world.anna.id, 0, is_inbox_enabled=False)
             await put_preferences(conn, [choice])

@@ -22,16 +22,14 @@ async def visit(
     return page, said
 
 
-# Each width with one of the pages, which are made alike: axe takes ten seconds for either.
-@pytest.mark.parametrize(("width", "path"), [(320, "/docs"), (1280, "/docs/citizens")])
+@pytest.mark.parametrize("path", ["/docs", "/docs/citizens"])
+@pytest.mark.parametrize("width", [320, 1280])
 async def test_fits_the_screen_and_is_accessible(
     browser: Browser, running: Running, width: int, path: str
 ) -> None:
     page, said = await visit(browser, running, width, path)
     await page.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
-    for wide in (320, 1280, width):
-        await page.set_viewport_size({"width": wide, "height": 800})
-        assert await page.evaluate("document.documentElement.scrollWidth") <= wide
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
     await page.evaluate(AXE)
     found = await page.evaluate("axe.run().then(r => r.violations.map(v => v.id + ': ' + v.help))")
     assert found == []

@@ -32,7 +32,11 @@ WHERE messages.by_email(
     p.is_inbox_enabled
     AND (
         s.category = 'SPECIAL'
-        OR messages.channel_open(p.mode, p.blocked -> held.service_id ? 'INBOX', f.is_inbox_enabled)
+        OR messages.channel_open(
+            p.mode,
+            p.blocked -> held.service_id ? 'INBOX',
+            coalesce(f.is_inbox_enabled, p.mode <> 'MANUAL')
+        )
     )
     AND messages.channel_open(p.mode, p.blocked -> held.service_id ? 'EMAIL', f.is_email_enabled),
     held.service_id = ANY(:excluded::text[]),

@@ -21,8 +21,8 @@ WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[]) AND m.status = 'PROCESSED'
 
 -- name: open_devices
 -- The same question again, just before sending: a device that is missing here is not told. Nor is
--- one of who has closed the inbox since; a special service opens and closes it itself. Messages by
--- an array, as in `read_deliveries`.
+-- one of who has closed the inbox since, or lets in only whom they choose; a special service opens
+-- and closes it itself. Messages by an array, as in `read_deliveries`.
 -- reads: messages.message, messages.sender, recipients.profile, recipients.preference
 WITH mine AS MATERIALIZED (
     SELECT d.id, d.message_id, d.address FROM notifications.delivery AS d
@@ -48,7 +48,11 @@ WHERE messages.by_push(
 )
 AND p.is_inbox_enabled
 AND (
-    messages.channel_open(p.mode, p.blocked -> m.service_id ? 'INBOX', f.is_inbox_enabled)
+    messages.channel_open(
+        p.mode,
+        p.blocked -> m.service_id ? 'INBOX',
+        coalesce(f.is_inbox_enabled, p.mode <> 'MANUAL')
+    )
     OR (SELECT s.category FROM messages.sender AS s WHERE s.id = m.sender_id) = 'SPECIAL'
 );
 
