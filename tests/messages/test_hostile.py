@@ -7,7 +7,7 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import anyio.to_thread
 import httpx
@@ -649,6 +649,26 @@ async def test_ten_megabytes_are_refused(
     status, document = parsed(await converse(hasty, start, *pieces))
     assert (status, document["title"]) == (413, "Payload too large")
     await still_answers(running, world)
+
+
+async def test_who_sends_all_before_reading_learns_why_it_was_refused(
+    running: Running, world: World
+) -> None:
+    body = b" " * (10 * 1024 * 1024)
+    for _ in range(5):
+        assert explained(await post(running, world, body), 413)["title"] == "Payload too large"
+
+
+@pytest.mark.parametrize("headers", [(), ("Expect: 100-continue",)])
+async def test_who_announces_too_much_is_told_before_it_has_come(
+    running: Running, world: World, headers: tuple[str, ...]
+) -> None:
+    """Who asks first at once, and who has stopped sending after three of their ten seconds."""
+    port = urlsplit(running.url).port
+    assert port
+    said = await converse(port, head(world, f"Content-Length: {10 * 1024 * 1024}", *headers))
+    status, document = parsed(said)
+    assert (status, document["title"]) == (413, "Payload too large")
 
 
 async def test_many_at_once_do_not_hold_up_the_others(
