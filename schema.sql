@@ -22,6 +22,8 @@ CREATE SCHEMA reminders;
 
 CREATE SCHEMA services;
 
+CREATE SCHEMA sso;
+
 CREATE SCHEMA work;
 
 CREATE FUNCTION messages.by_email(email_enabled boolean, email_validated boolean, address_known boolean, open_for_service boolean, service_excluded boolean, secure boolean, sandbox boolean) RETURNS boolean
@@ -276,6 +278,7 @@ CREATE TABLE login.session (
     expires_at timestamp with time zone NOT NULL,
     assertion_ref text COLLATE pg_catalog."C",
     public_key text COLLATE pg_catalog."C",
+    authenticated_at timestamp with time zone,
     CONSTRAINT session_kind_check CHECK ((kind = ANY (ARRAY['web'::text, 'client'::text])))
 );
 
@@ -284,6 +287,8 @@ COMMENT ON TABLE login.session IS 'Who is logged in, looked up by the SHA-256 of
 COMMENT ON COLUMN login.session.client IS 'What a citizen recognises it by: browser and system, or the client application''s host.';
 
 COMMENT ON COLUMN login.session.public_key IS 'The key with which the client application''s device proves itself, a JWK as it was sent; assertion_ref is its thumbprint.';
+
+COMMENT ON COLUMN login.session.authenticated_at IS 'When the citizen last proved who they are, where the identity provider said so; else created_at.';
 
 CREATE TABLE messages.content (
     bucket smallint NOT NULL,
@@ -798,6 +803,142 @@ CREATE TABLE services.version (
 
 COMMENT ON TABLE services.version IS 'Counts changes; every process polls it and drops its cache.';
 
+CREATE TABLE sso.access (
+    bucket smallint NOT NULL,
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    client_id text NOT NULL COLLATE pg_catalog."C",
+    service_id text NOT NULL COLLATE pg_catalog."C",
+    redirect_uri text NOT NULL,
+    names jsonb NOT NULL,
+    outcome text NOT NULL,
+    claims text[] NOT NULL,
+    message_id text COLLATE pg_catalog."C",
+    session_id text NOT NULL COLLATE pg_catalog."C",
+    requested_at timestamp with time zone NOT NULL,
+    settled_at timestamp with time zone,
+    CONSTRAINT access_outcome_check CHECK ((outcome = ANY (ARRAY['requested'::text, 'granted'::text, 'redeemed'::text, 'refused'::text, 'failed'::text])))
+);
+
+COMMENT ON TABLE sso.access IS 'Every time somebody asked who a citizen is, and what came of it.';
+
+COMMENT ON COLUMN sso.access.names IS '{it, en}: how the citizen knows the place they went to, as it was called then.';
+
+COMMENT ON COLUMN sso.access.claims IS 'What was handed over; before that, what was asked for.';
+
+COMMENT ON COLUMN sso.access.session_id IS 'The session here in which it happened.';
+
+CREATE TABLE sso.assertion (
+    bucket smallint NOT NULL,
+    digest bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE sso.assertion IS 'Assertions of clients that were used, so that none is used twice.';
+
+CREATE TABLE sso.client (
+    id text NOT NULL COLLATE pg_catalog."C",
+    service_id text NOT NULL COLLATE pg_catalog."C",
+    environment text NOT NULL,
+    redirects jsonb NOT NULL,
+    post_logout_redirect_uris text[] NOT NULL,
+    auth_method text NOT NULL,
+    secret_digest bytea,
+    old_secret_digest bytea,
+    old_secret_until timestamp with time zone,
+    jwks jsonb,
+    id_token_alg text NOT NULL,
+    request_protection text NOT NULL,
+    subject_type text NOT NULL,
+    optional_claims text[] NOT NULL,
+    level text,
+    backchannel_logout_uri text,
+    state_missing_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT client_auth_method_check CHECK ((auth_method = ANY (ARRAY['client_secret_basic'::text, 'client_secret_post'::text, 'private_key_jwt'::text]))),
+    CONSTRAINT client_check CHECK (((auth_method = 'private_key_jwt'::text) = (jwks IS NOT NULL))),
+    CONSTRAINT client_check1 CHECK (((auth_method = 'private_key_jwt'::text) = (secret_digest IS NULL))),
+    CONSTRAINT client_environment_check CHECK ((environment = ANY (ARRAY['live'::text, 'test'::text]))),
+    CONSTRAINT client_id_token_alg_check CHECK ((id_token_alg = ANY (ARRAY['RS256'::text, 'ES256'::text]))),
+    CONSTRAINT client_request_protection_check CHECK ((request_protection = ANY (ARRAY['pkce_and_nonce'::text, 'pkce_or_nonce'::text, 'none'::text]))),
+    CONSTRAINT client_subject_type_check CHECK ((subject_type = ANY (ARRAY['pairwise'::text, 'fiscal_code'::text])))
+);
+
+COMMENT ON TABLE sso.client IS 'Relying parties: the sites of a service that citizens are signed on to, one live and one for tests.';
+
+COMMENT ON COLUMN sso.client.id IS 'The client_id: the id of the service; with -test at its end for the other.';
+
+COMMENT ON COLUMN sso.client.redirects IS 'A list of {uri, it, en}: where browsers may be sent back to, and how citizens know that place.';
+
+COMMENT ON COLUMN sso.client.old_secret_digest IS 'The secret before the last change, good until old_secret_until.';
+
+COMMENT ON COLUMN sso.client.request_protection IS 'What binds a code to the browser that asked for it. none: as the reference platform has it.';
+
+COMMENT ON COLUMN sso.client.optional_claims IS 'Data that the citizen may refuse and be let in all the same.';
+
+COMMENT ON COLUMN sso.client.state_missing_at IS 'A request came without state; written once a day at most.';
+
+CREATE TABLE sso.code (
+    bucket smallint NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    client_id text NOT NULL COLLATE pg_catalog."C",
+    code_digest bytea NOT NULL,
+    token_digest bytea,
+    sealed bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    revoked_at timestamp with time zone
+);
+
+COMMENT ON TABLE sso.code IS 'A code and the access token it was exchanged for: one row, so that taking one back takes both. The bucket is of its id.';
+
+COMMENT ON COLUMN sso.code.sealed IS 'Encrypted: whose it is, what was agreed to, and what the request must match.';
+
+CREATE TABLE sso.consent (
+    bucket smallint NOT NULL,
+    fiscal_code text NOT NULL COLLATE pg_catalog."C",
+    client_id text NOT NULL COLLATE pg_catalog."C",
+    agreed text[] NOT NULL,
+    refused text[] NOT NULL,
+    given_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE sso.consent IS 'What citizens want to be remembered for a site, so that a button takes them there without a question.';
+
+CREATE TABLE sso.launch (
+    bucket smallint NOT NULL,
+    session_digest bytea NOT NULL,
+    client_id text NOT NULL COLLATE pg_catalog."C",
+    message_id text COLLATE pg_catalog."C",
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE sso.launch IS 'Tickets for one login, left by a button that the citizen pressed here. The bucket is of the session''s digest.';
+
+CREATE TABLE sso.logout (
+    bucket smallint NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    client_id text NOT NULL COLLATE pg_catalog."C",
+    sealed bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE sso.logout IS 'Sites that have to be told that somebody''s login has ended. Sealed: for that site, whose.';
+
+CREATE TABLE sso.signing_key (
+    kid text NOT NULL COLLATE pg_catalog."C",
+    alg text NOT NULL,
+    encrypted text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    active_at timestamp with time zone NOT NULL,
+    retired_at timestamp with time zone,
+    CONSTRAINT signing_key_alg_check CHECK ((alg = ANY (ARRAY['RS256'::text, 'ES256'::text])))
+);
+
+COMMENT ON TABLE sso.signing_key IS 'Keys that sign tokens. The one that became active last signs; all that are not retired are published.';
+
 CREATE TABLE work.item (
     bucket smallint NOT NULL,
     step text NOT NULL COLLATE pg_catalog."C",
@@ -979,6 +1120,30 @@ ALTER TABLE ONLY services.service
 ALTER TABLE ONLY services.version
     ADD CONSTRAINT version_pkey PRIMARY KEY (one);
 
+ALTER TABLE ONLY sso.access
+    ADD CONSTRAINT access_pkey PRIMARY KEY (bucket, fiscal_code, id);
+
+ALTER TABLE ONLY sso.assertion
+    ADD CONSTRAINT assertion_pkey PRIMARY KEY (bucket, digest);
+
+ALTER TABLE ONLY sso.client
+    ADD CONSTRAINT client_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY sso.code
+    ADD CONSTRAINT code_pkey PRIMARY KEY (bucket, id);
+
+ALTER TABLE ONLY sso.consent
+    ADD CONSTRAINT consent_pkey PRIMARY KEY (bucket, fiscal_code, client_id);
+
+ALTER TABLE ONLY sso.launch
+    ADD CONSTRAINT launch_pkey PRIMARY KEY (bucket, session_digest, client_id);
+
+ALTER TABLE ONLY sso.logout
+    ADD CONSTRAINT logout_pkey PRIMARY KEY (bucket, id);
+
+ALTER TABLE ONLY sso.signing_key
+    ADD CONSTRAINT signing_key_pkey PRIMARY KEY (kid);
+
 ALTER TABLE ONLY work.item
     ADD CONSTRAINT item_pkey PRIMARY KEY (bucket, step, due_at, reference);
 
@@ -1045,6 +1210,20 @@ CREATE UNIQUE INDEX manage_key ON services.key USING btree (institution_id, slot
 
 CREATE INDEX service_by_institution ON services.service USING btree (institution_id);
 
+CREATE INDEX access_by_age ON sso.access USING btree (bucket, id);
+
+CREATE INDEX assertion_by_age ON sso.assertion USING btree (bucket, expires_at);
+
+CREATE INDEX client_of_service ON sso.client USING btree (service_id);
+
+CREATE INDEX code_by_age ON sso.code USING btree (bucket, created_at);
+
+CREATE INDEX consent_by_age ON sso.consent USING btree (bucket, expires_at);
+
+CREATE INDEX launch_by_age ON sso.launch USING btree (bucket, expires_at);
+
+CREATE INDEX logout_by_age ON sso.logout USING btree (bucket, created_at);
+
 CREATE INDEX item_by_lane ON work.item USING btree (bucket, lane, step, due_at);
 
 ALTER TABLE ONLY content.configuration
@@ -1067,3 +1246,6 @@ ALTER TABLE ONLY services.key
 
 ALTER TABLE ONLY services.service
     ADD CONSTRAINT service_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES services.institution(id);
+
+ALTER TABLE ONLY sso.client
+    ADD CONSTRAINT client_service_id_fkey FOREIGN KEY (service_id) REFERENCES services.service(id);

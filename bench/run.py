@@ -9,6 +9,7 @@ from rich.table import Table
 from bench import (
     accept,
     inbox,
+    logins,
     markdown,
     memory,
     notices,
@@ -31,6 +32,7 @@ ALL = {
     "notices": notices.run,
     "remote": remote.run,
     "reminders": reminders.run,
+    "logins": logins.run,
     "memory": memory.run,
     "start": start.run,
 }

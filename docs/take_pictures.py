@@ -110,6 +110,21 @@ def take_pages(page: Page, base: str, service: str, size: str) -> None:
     take(page, base, "remote", size, "")
 
 
+def take_signing_on(page: Page, base: str, size: str) -> None:
+    """From the button of a message to the institution's site, and what is left of it here."""
+    log_in(page, base, "Giulia")
+    page.get_by_text("Il tuo cambio di residenza").click()
+    page.wait_for_url("**/messages/*")
+    take(page, base, "button", size, "")
+    page.locator("form[action$='/open'] button").click()
+    page.wait_for_url("**/sso/consent/*")
+    take(page, base, "consent", size, "")
+    page.locator("button[value=agree]").click()
+    page.wait_for_url("**/sandbox/sportello/**")
+    take(page, base, "signed-on", size, "")
+    take(page, base, "access", size, "/data/access")
+
+
 def take_paid(page: Page, base: str, size: str) -> None:
     """At the sandbox's checkout, and what is left of the notice after it."""
     log_in(page, base, "Giulia")
@@ -167,6 +182,8 @@ def main() -> None:
                 write_unready(playwright, Path(folder), base)  # so that no inbox above has it
                 for size, width in WIDTHS.items():
                     page = open_window(browser, width)
+                    take_signing_on(page, base, size)
+                    page.context.clear_cookies()
                     take_paid(page, base, size)
                     take_unready(page, base, size)
                     page.context.close()

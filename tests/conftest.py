@@ -21,6 +21,7 @@ from messo.base.postgres import EmbeddedPostgres
 from messo.base.work import Worker
 from messo.outside import Outside
 from messo.settings import Settings
+from messo.sso.keys import Keys
 from messo.worker import outward, periodics, steps
 from tests.world import World, build
 
@@ -141,7 +142,7 @@ async def worker(pool: Pool, settings: Settings, secrets: Secrets) -> AsyncItera
         steps(settings, outside.channels),
         periodics(settings, secrets, outside),
         1000,
-        outward(settings, secrets, outside),
+        outward(settings, secrets, outside, Keys(pool, secrets)),
     )
     await outside.close()
 

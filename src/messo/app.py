@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 
@@ -15,16 +14,7 @@ from messo.base import migrate
 from messo.base.coalesce import Coalescer
 from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
-from messo.base.endpoint import Endpoint, Router
-from messo.base.http import (
-    Answer,
-    GatewayProblem,
-    Receive,
-    Request,
-    Route,
-    Scope,
-    Send,
-)
+from messo.base.http import Request, Route
 from messo.base.limits import RateLimit
 from messo.base.outbound import Outbound
 from messo.content import Ask, Configurations, Fetch, PdfCheck, make_outbound
@@ -32,6 +22,7 @@ from messo.content.configuration_routes import ConfigurationRoutes
 from messo.events.feed_routes import EventFeedRoutes
 from messo.events.webhook_routes import WebhookRoutes
 from messo.events.webhooks import Webhooks
+from messo.front import App
 from messo.inbox import site
 from messo.login import (
     BearerAuthenticate,
@@ -44,6 +35,7 @@ from messo.login import (
     web_limits,
 )
 from messo.messages import search
+from messo.messages.advice import Advise
 from messo.messages.guard import Guard
 from messo.messages.mailbox_routes import MailboxRoutes
 from messo.messages.reach import ProfileReader
@@ -69,63 +61,17 @@ from messo.sandbox.served import Sandbox
 from messo.services import Authenticate, Directory, ManageKey, Permission, Sender
 from messo.services.catalog_routes import CatalogRoutes
 from messo.settings import Settings
+from messo.sso.client_routes import ClientRoutes
+from messo.sso.history_routes import HistoryRoutes
+from messo.sso.keys import Keys
+from messo.sso.known_sites import KnownSites
+from messo.sso.logout import of_sessions
+from messo.sso.routes import provider_routes
 
-_API = ("/api/", "/messo/")
-_ATTACHMENTS = "/attachments/"
-_PREFLIGHT = [
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-methods", b"*"),
-    (b"access-control-allow-headers", b"*"),
-    (b"access-control-max-age", b"86400"),
-    (b"content-length", b"0"),
-]
 _BOUNCES = 20  # a second, from one mail server
 _EVENTS = 100  # requests a second with payment events, each of up to a thousand
 _NOTICES = 2  # a second that one citizen may ask for, and thirty times that at once
 _READERS = 2  # statements under way at once for each kind of read
-
-
-class App:
-    """The ASGI application: API routes are dispatched before the framework that serves pages."""
-
-    def __init__(self, routes: list[Route], pages: Starlette, attachments_url: str = "") -> None:
-        self.router = Router(routes)
-        self.attachments_host = host_of(attachments_url).encode()
-        self.pages = pages
-        self.unknown = Endpoint("unknown", _unknown)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.attachments_host and not self._is_at_home(scope):
-            await self.unknown(scope, receive, send)
-            return
-        endpoint = self.router.find(scope)
-        if endpoint is not None:
-            await endpoint(scope, receive, send)
-        elif not scope["path"].startswith(_API):
-            await self.pages(scope, receive, send)
-        elif scope["method"] == "OPTIONS":
-            await send({"type": "http.response.start", "status": 200, "headers": _PREFLIGHT})
-            await send({"type": "http.response.body"})
-        else:
-            await self.unknown(scope, receive, send)
-
-    def _is_at_home(self, scope: Scope) -> bool:
-        """Attachments are at their own address, and nothing else is there."""
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-        apart: bool = host.lower() == self.attachments_host
-        return apart is str(scope["path"]).startswith(_ATTACHMENTS)
-
-
-def host_of(url: str) -> str:
-    """What a browser writes into the Host header for this address."""
-    parts = urlsplit(url)
-    usual = {"https": 443, "http": 80}.get(parts.scheme)
-    port = "" if parts.port in (None, usual) else f":{parts.port}"
-    return (parts.hostname or "") + port
-
-
-async def _unknown(_: Request) -> Answer:
-    raise GatewayProblem(404, "Resource not found")
 
 
 @dataclass(frozen=True)
@@ -171,6 +117,7 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     fetch = Fetch(configurations, Ask(to_content))
     live = Live(pool, outside.node)
     test = _test_node(settings)
+    keys = Keys(pool, secrets)
     institutions = institution_routes(
         settings,
         pool,
@@ -212,6 +159,7 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
         PdfCheck(),
         live,
         _checkout_url(settings),
+        keys,
     )
     queues: list[Coalescer[Any, Any]] = [accept.queue, messages.queue, profiles.queue]
     for queue in queues:
@@ -223,7 +171,12 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     try:
         if sandbox:
             await sandbox.start()
-        routes = [*institutions, *citizens, *pushed_routes(settings, pool, secrets)]
+        routes = [
+            *institutions,
+            *citizens,
+            *pushed_routes(settings, pool, secrets),
+            *provider_routes(settings, pool, secrets, keys),
+        ]
         app = App(routes, pages, settings.attachments_url)
         yield Server(app, pool, directory, guard, accept, messages, profiles)
     finally:
@@ -317,6 +270,7 @@ def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list
             configurations=content.configurations,
             guard=senders.guard,
             accept=senders.accept,
+            advise=Advise(KnownSites(pool, lambda: senders.directory.version), settings.sandbox),
             messages=senders.messages,
             profiles=senders.profiles,
             pool=pool,
@@ -343,6 +297,7 @@ def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list
             settings.body_limit,
             networks(settings),
         ).routes(),
+        *ClientRoutes.of(authenticate.manager, pool, settings, networks(settings)).routes(),
     ]
 
 
@@ -381,13 +336,14 @@ def citizen_routes(
     erasure = timedelta(days=settings.erasure_days)
     return [
         *LoginRoutes(
-            pool, secrets, flow, web, authenticate, welcome, settings.client_redirects
+            pool, secrets, flow, web, authenticate, welcome, of_sessions, settings.client_redirects
         ).routes(),
         *MailboxRoutes(authenticate, pool, settings.body_limit).routes(),
         *RemoteRoutes(authenticate, pool, secrets, ask.fetch, settings.public_url).routes(),
         *InfoRoutes(authenticate, ask.live, RateLimit(_NOTICES, _NOTICES * 30), ask.test).routes(),
         *CitizenRoutes(authenticate, pool, secrets, erasure, ask.send_validation).routes(),
         *CatalogRoutes(authenticate, pool).routes(),
+        *HistoryRoutes(authenticate, pool).routes(),
     ]
 
 

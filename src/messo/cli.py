@@ -9,7 +9,15 @@ from messo.base import db, log
 from messo.base.crypto import SecretError
 from messo.base.migrate import SchemaError
 from messo.base.postgres_programs import PostgresError
-from messo.commands import developers, institutions, operators, payments, reminders, running
+from messo.commands import (
+    developers,
+    institutions,
+    operators,
+    payments,
+    reminders,
+    running,
+    signing_keys,
+)
 from messo.commands.database import StoppedError
 from messo.settings import RefusedError, SettingError
 
@@ -28,6 +36,7 @@ cli.add_typer(operators.operator, name="operator")
 cli.add_typer(operators.guard, name="guard")
 cli.add_typer(payments.payments, name="payments")
 cli.add_typer(reminders.reminders, name="reminders")
+cli.add_typer(signing_keys.sso, name="sso")
 
 
 def main() -> None:

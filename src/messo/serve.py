@@ -10,6 +10,7 @@ from messo import app, worker
 from messo.base import log, migrate, server
 from messo.base.crypto import Secrets
 from messo.base.db import connect
+from messo.front import host_of
 from messo.messages import process
 from messo.operations import health
 from messo.sandbox import world
@@ -44,7 +45,7 @@ def check(settings: Settings) -> Secrets:
     checkout = settings.checkout_url
     if not settings.sandbox and checkout and not checkout.startswith("https://"):
         raise RefusedError("MESSO_CHECKOUT_URL must begin with https://")
-    if apart and app.host_of(apart) == app.host_of(settings.public_url):
+    if apart and host_of(apart) == host_of(settings.public_url):
         raise RefusedError("MESSO_ATTACHMENTS_URL must have another host than MESSO_PUBLIC_URL")
     return Secrets.parse(settings.secrets)
 

@@ -275,6 +275,7 @@ def _show(described: dict[str, Any], path: Path, settings: Settings, seconds: fl
         ("Mails that were sent", f"{base}/sandbox/mail"),
         ("Notices on test devices", f"{base}/sandbox/push"),
         ("Payment node: pay, expire, be down", f"{base}/sandbox/payment-node"),
+        ("A site to be signed on to", described["relying_party"] or "not registered"),
         ("Health and metrics", f"http://{settings.ops_host}:{settings.ops_port}/health"),
         ("Logs", settings.data / "log"),
         ("Sandbox key", key),
@@ -300,7 +301,7 @@ def _send_letters(described: dict[str, Any], settings: Settings) -> None:
     services = {service["name"]: service for service in described["services"]}
     codes = {citizen["name"]: citizen["fiscal_code"] for citizen in described["citizens"]}
     try:
-        for citizen, service, content in letters.letters():
+        for citizen, service, content in letters.letters(described["relying_party"]):
             sender = services[service]
             body = {"fiscal_code": codes[citizen], "content": content}
             if "third_party_data" in content:

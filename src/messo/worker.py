@@ -5,6 +5,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ from messo.reminders import Window, hand_over, not_any_more, plan
 from messo.reminders import upkeep as reminders_upkeep
 from messo.sandbox import habits
 from messo.settings import Settings
+from messo.sso import discovery, keys, logout_step
+from messo.sso import upkeep as sso_upkeep
+
+# Steps that send, besides the channels, and the keys that one of them signs with: at most a
+# connection each.
+_SENDING = 6
 
 
 def steps(settings: Settings, channels: Sequence[Channel]) -> list[Step]:
@@ -54,7 +61,9 @@ def steps(settings: Settings, channels: Sequence[Channel]) -> list[Step]:
     ]
 
 
-def outward(settings: Settings, secrets: Secrets, outside: Outside) -> list[Outward[Any, Any]]:
+def outward(
+    settings: Settings, secrets: Secrets, outside: Outside, signing_keys: keys.Keys
+) -> list[Outward[Any, Any]]:
     """Steps that send something to others."""
     return [
         *(deliver.step(channel, not_any_more) for channel in outside.channels),
@@ -63,6 +72,9 @@ def outward(settings: Settings, secrets: Secrets, outside: Outside) -> list[Outw
         publish.step(),
         hand_on.step(
             outside.institutions, secrets, outside.letters.queue_webhook_stopped, audit.record
+        ),
+        logout_step.step(
+            signing_keys, outside.institutions, secrets, discovery.issuer(settings.public_url)
         ),
     ]
 
@@ -78,7 +90,7 @@ def periodics(settings: Settings, secrets: Secrets, outside: Outside) -> list[Pe
     asked = CarryOut(
         archive.letters,
         others(secrets),
-        erasers(outside.channels),
+        erasers(outside.channels, secrets),
         secrets,
         timedelta(days=settings.archive_days),
     )
@@ -99,6 +111,8 @@ def periodics(settings: Settings, secrets: Secrets, outside: Outside) -> list[Pe
             hand_over.run(window(settings), has_node=outside.node is not None),
         ),
         Periodic("reminders.forget", timedelta(minutes=10), reminders_upkeep.forget_old),
+        Periodic("sso.keys", timedelta(minutes=10), partial(keys.tend, secrets=secrets)),
+        Periodic("sso.forget", timedelta(minutes=10), sso_upkeep.forget_old),
         *payments(settings, outside.node),
         *bounces(settings, secrets),
         *habits.periodics(settings),
@@ -119,7 +133,8 @@ def others(secrets: Secrets) -> Others:
 
     async def gather(conn: Connection, fiscal_code: str) -> dict[str, Any]:
         reminders = await reminders_upkeep.export(conn, fiscal_code)
-        return {**await notices(conn, fiscal_code), "reminders.json": reminders}
+        accesses = await sso_upkeep.export(conn, fiscal_code)
+        return {**await notices(conn, fiscal_code), "reminders.json": reminders, **accesses}
 
     return gather
 
@@ -132,12 +147,13 @@ def bounces(settings: Settings, secrets: Secrets) -> list[Periodic]:
     return [Periodic("notifications.bounces", timedelta(seconds=30), found.run)]
 
 
-def erasers(channels: Sequence[Channel]) -> list[Eraser]:
+def erasers(channels: Sequence[Channel], secrets: Secrets) -> list[Eraser]:
     """What rooms above the citizens' own forget, when one is erased."""
     return [
         upkeep.eraser(channels),
         payments_upkeep.erase,
         reminders_upkeep.erase,
+        sso_upkeep.eraser(secrets),
         mailbox.erase,
     ]
 
@@ -146,8 +162,7 @@ def erasers(channels: Sequence[Channel]) -> list[Eraser]:
 async def start(settings: Settings, database_url: str, secrets: Secrets) -> AsyncIterator[Worker]:
     """A worker on its own pool; `run` it, set `stopping` to end it."""
     outside = Outside.of(settings, secrets)
-    sending = outward(settings, secrets, outside)
-    connections = settings.worker_tasks + 3 + len(sending)
+    connections = settings.worker_tasks + 3 + len(outside.channels) + _SENDING
     pool = await Pool.open(database_url, connections, custom_plans=True)
     try:
         async with pool.connection() as conn:
@@ -158,7 +173,7 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
             steps(settings, outside.channels),
             periodics(settings, secrets, outside),
             settings.worker_batch,
-            sending,
+            outward(settings, secrets, outside, keys.Keys(pool, secrets)),
         )
     finally:
         await outside.close()

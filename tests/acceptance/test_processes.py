@@ -336,6 +336,7 @@ def test_the_operations_ports_show_what_moves(site: Site, server: Server) -> Non
         "notifications.letter",
         "events.publish",
         "events.deliver",
+        "sso.logout",
     ]
     assert worker.popen is not None
     worker.kill()

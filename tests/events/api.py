@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 
-from messo.app import App
 from messo.base.db import Pool
 from messo.base.limits import RateLimit
 from messo.events.webhook_routes import WebhookRoutes
+from messo.front import App
 from messo.services import Authenticate, Directory
 from messo.services.keys import create_pair
 from tests.events.told import Post

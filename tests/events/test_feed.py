@@ -9,13 +9,13 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from messo.app import App
 from messo.base import clock
 from messo.base.db import Pool
 from messo.base.ids import new_id
 from messo.base.limits import RateLimit
 from messo.events.feed import KEPT
 from messo.events.feed_routes import EventFeedRoutes
+from messo.front import App
 from messo.recipients.preferences import Preference, put_preferences
 from messo.services import Authenticate, Directory, Permission
 from tests.events.told import execute, happen, publish_all, tell

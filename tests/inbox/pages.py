@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -124,6 +125,7 @@ class Browser:
     cookies: dict[str, str]
     fiscal_code: str
     session_id: str
+    paths: dict[str, str] = field(default_factory=dict)  # of cookies that are not for all
 
     async def get(self, path: str, **headers: str) -> httpx.Response:
         return await self._ask("GET", path, headers)
@@ -150,7 +152,11 @@ class Browser:
     async def _ask(
         self, method: str, path: str, headers: dict[str, str], **more: Any
     ) -> httpx.Response:
-        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        cookie = "; ".join(
+            f"{name}={value}"
+            for name, value in self.cookies.items()
+            if (urlsplit(path).path or "/").startswith(self.paths.get(name, "/"))
+        )
         answer = await self.client.request(
             method, path, headers={**headers, "Cookie": cookie, "Accept-Language": "it"}, **more
         )

@@ -42,6 +42,7 @@ async def test_a_client_application_gets_a_session(
     assert session.json() == {
         "spidLevel": "https://www.spid.gov.it/SpidL2",
         "expirationDate": session.json()["expirationDate"],
+        "fimsToken": session.json()["fimsToken"],
     }
     assert session.json()["expirationDate"][:19] == token["expires_at"][:19]
     async with pool.connection() as conn:

@@ -219,7 +219,8 @@ async def test_only_the_fields_asked_for_and_known_are_given(visitor: Visitor) -
     assert (await ask("(spidLevel,walletToken)")).json() == {"spidLevel": LEVEL}
     assert list((await ask("(expirationDate)")).json()) == ["expirationDate"]
     assert (await ask("()")).json() == {}
-    assert (await ask("(fimsToken)")).json() == {}
+    assert (await ask("(zendeskToken)")).json() == {}
+    assert list((await ask("(fimsToken)")).json()) == ["fimsToken"]
     for wrong in ("spidLevel", "(a", "(a,)", "(a b)", "", "(%00)", "(a)%0A"):
         assert (await ask(wrong)).status_code == 400, wrong
 

@@ -6,7 +6,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from messo.messages.buttons import Button, of_message
+from messo.messages.buttons import Action, Button, Kind, Reason, of_message, sso_actions
 from tests.messages.hostile_markdown import CORPUS
 
 bounded = hypothesis.settings(max_examples=300, deadline=None, derandomize=True, database=None)
@@ -27,18 +27,23 @@ en:
 corpo"""
 
 
-def one(action: str, text: str = '"Apri"') -> tuple[Button, ...]:
+def one(action: str, text: str = '"Apri"', **more: bool) -> tuple[Button, ...]:
     front = f"it:\n  cta_1:\n    text: {text}\n    action: '{action}'\n"
-    return of_message(f"---\n{front}---\ncorpo", "it")
+    return of_message(f"---\n{front}---\ncorpo", "it", **more)
+
+
+def shape(buttons: tuple[Button, ...]) -> list[tuple[str, str, str]]:
+    return [(button.text, button.href, button.kind) for button in buttons]
 
 
 def test_each_language_has_its_buttons() -> None:
+    there = "ente.example.it"
     assert of_message(BOTH, "it") == (
-        Button("Apri la pratica", "https://ente.example.it/pratica/42", "link"),
+        Button("Apri la pratica", f"https://{there}/pratica/42", "link", there),
         Button("Chiama", "tel:+39021234", "phone"),
     )
     assert of_message(BOTH, "en") == (
-        Button("Open the file", "https://ente.example.it/en/42", "link"),
+        Button("Open the file", f"https://{there}/en/42", "link", there),
     )
 
 
@@ -86,17 +91,88 @@ def test_metadata_of_a_service_is_read_as_a_message_is() -> None:
         ("iohandledlink://sms:+393331234567", "sms:+393331234567", "sms"),
         ("iohandledlink://copy: IT60 X054  2811 ", "IT60 X054 2811", "copy"),
         ("iosso://https://rp.example.it/login", "https://rp.example.it/login", "sso"),
-        ("ioit://SERVICES_HOME", "/services", "link"),
-        ("ioit://MESSAGES_HOME", "/", "link"),
-        ("ioit://PROFILE_MAIN", "/preferences", "link"),
-        ("ioit://PROFILE_PREFERENCES_HOME", "/preferences", "link"),
-        ("ioit://PROFILE_PRIVACY", "/data", "link"),
-        ("ioit://services/service-detail?serviceId=01AB&activate=true", "/services/01AB", "link"),
-        ("ioit://services/service-detail?serviceId=a/b%3Fc", "/services/a%2Fb%3Fc", "link"),
+        ("ioit://SERVICES_HOME", "/services", "page"),
+        ("ioit://MESSAGES_HOME", "/", "page"),
+        ("ioit://PAYMENTS_HISTORY_SCREEN", "/?kind=payment", "page"),
+        ("ioit://PROFILE_MAIN", "/preferences", "page"),
+        ("ioit://PROFILE_PREFERENCES_HOME", "/preferences", "page"),
+        ("ioit://PROFILE_PRIVACY", "/data", "page"),
+        ("ioit://services/service-detail?serviceId=01AB&activate=true", "/services/01AB", "page"),
+        ("ioit://services/service-detail?serviceId=a/b%3Fc", "/services/a%2Fb%3Fc", "page"),
     ],
 )
-def test_actions(action: str, href: str, kind: str) -> None:
-    assert one(action) == (Button("Apri", href, kind),)  # type: ignore[arg-type]
+def test_actions(action: str, href: str, kind: Kind) -> None:
+    assert shape(one(action)) == [("Apri", href, kind)]
+
+
+@pytest.mark.parametrize(
+    ("action", "host"),
+    [
+        ("iohandledlink://https://Ente.Example.IT/a?x=https://other.it", "ente.example.it"),
+        ("iohandledlink://http://a.it:8443", "a.it:8443"),
+        ("iohandledlink://https://à.it", "xn--0ca.it"),
+        ("iosso://https://accesso.gov.it.rp.example/login", "accesso.gov.it.rp.example"),
+        ("iosso://https://xn--pple-43d.example?x", "xn--pple-43d.example"),
+        ("iohandledlink://https://[2001:db8::1]:444/", "[2001:db8::1]:444"),
+        ("iohandledlink://tel:112", ""),
+        ("ioit://MESSAGES_HOME", ""),
+    ],
+)
+def test_the_host_is_said_as_it_is_called(action: str, host: str) -> None:
+    assert [button.host for button in one(action)] == [host]
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"),
+    [
+        ("ioit://WALLET_HOME", "elsewhere"),
+        ("ioit://CTA_START_CGN", "elsewhere"),
+        ("ioit://SERVICE_WEBVIEW?url=https://a.it/?x=<script>", "elsewhere"),
+        ("ioit://fci/main?signatureRequestId=01AB", "elsewhere"),
+        ("ioit://fci/signature-requests", "elsewhere"),
+        ("ioit://cgn-details/categories-merchant/cinema", "elsewhere"),
+        ("ioit://itw/discovery/info", "elsewhere"),
+        ("iosso://http://rp.example.it", "not-encrypted"),
+        ("iosso://http://127.0.0.1:8480/login", "not-encrypted"),
+    ],
+)
+def test_what_cannot_be_pressed_here_is_shown_with_the_reason(action: str, reason: Reason) -> None:
+    """And without the address: nothing of it is left to be followed."""
+    assert one(action) == (Button("Apri", "", "unavailable", reason=reason),)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:8480/rp", "http://localhost/rp", "http://[::1]:8480/rp"]
+)
+def test_single_sign_on_without_encryption_stays_on_loopback(address: str) -> None:
+    assert shape(one(f"iosso://{address}", sso_on_loopback=True)) == [("Apri", address, "sso")]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://rp.example.it",
+        "http://127.0.0.1.example.it",
+        "http://localhost.example.it",
+        "http://128.0.0.1",
+        "http://[::2]",
+        "http://0x7f000001",
+    ],
+)
+def test_a_sandbox_signs_nobody_on_elsewhere_without_encryption(address: str) -> None:
+    made = one(f"iosso://{address}", sso_on_loopback=True)
+    assert [button.kind for button in made] == ["unavailable"]
+
+
+def test_addresses_of_single_sign_on_are_found_in_both_languages() -> None:
+    text = BOTH.replace("iohandledlink://tel:+39 02 1234", "iOSSO:// https://rp.example.it/a ")
+    text = text.replace("iohandledlink://https://ente.example.it/en/42", "iosso://x")
+    assert sso_actions(text) == [
+        Action("it.cta_2.action", "https://rp.example.it/a"),
+        Action("en.cta_1.action", "x"),
+    ]
+    assert sso_actions(BOTH) == []
+    assert sso_actions("iosso://https://rp.example.it") == []
 
 
 @pytest.mark.parametrize(
@@ -128,12 +204,17 @@ def test_actions(action: str, href: str, kind: str) -> None:
         "iohandledlink://tel:" + "1" * 40,
         "iohandledlink://sms:+39333?body=x",
         "iohandledlink://copy:",
-        "iosso://http://rp.example.it",
         "iosso://javascript:alert(1)",
         "iosso:///login",
+        "iosso://https://u@rp.example.it",
+        "iosso://http://u@rp.example.it",
+        "iosso://ftp://rp.example.it",
+        "iosso://",
         "ioit://",
-        "ioit://WALLET_HOME",
-        "ioit://SERVICE_WEBVIEW?url=https://a.it",
+        "ioit://https://a.it",
+        "ioit://javascript:alert(1)",
+        "ioit://../a",
+        "ioit://<b>",
         "ioit://services/service-detail",
         "ioit://services/service-detail?serviceId=",
         "ioit://services/service-detail?serviceId=..",
@@ -173,7 +254,7 @@ _CTA = "{text: a, action: 'ioit://MESSAGES_HOME'}"
 
 
 def test_what_the_refusals_vary_is_read_without_them() -> None:
-    assert of_message(f"---\nit: {{cta_1: {_CTA}}}\n---\n", "it") == (Button("a", "/", "link"),)
+    assert of_message(f"---\nit: {{cta_1: {_CTA}}}\n---\n", "it") == (Button("a", "/", "page"),)
 
 
 @pytest.mark.parametrize(
@@ -232,8 +313,10 @@ def test_without_front_matter_there_are_no_buttons(markdown: str) -> None:
 def assert_safe(buttons: tuple[Button, ...]) -> None:
     assert len(buttons) <= 2
     starts = {
-        "link": ("https://", "http://", "/"),
+        "link": ("https://", "http://"),
+        "page": ("/",),
         "sso": ("https://",),
+        "unavailable": ("",),
         "email": ("mailto:",),
         "phone": ("tel:",),
         "sms": ("sms:",),
@@ -243,6 +326,8 @@ def assert_safe(buttons: tuple[Button, ...]) -> None:
         assert 1 <= len(button.text) <= 80
         assert button.href.startswith(starts[button.kind])
         assert not button.href.startswith(("//", "/\\"))
+        assert bool(button.host) is (button.kind in {"link", "sso"})
+        assert bool(button.reason) is (button.href == "") is (button.kind == "unavailable")
         if button.kind != "copy":
             assert button.href.isascii()
             assert not set(button.href) & set(" \t\r\n\"'<>\\`")
@@ -304,6 +389,9 @@ def test_any_front_matter_has_safe_buttons_or_none(front: str) -> None:
 @hypothesis.given(strategies.text(max_size=200))
 def test_any_target_makes_a_safe_button_or_none(target: str) -> None:
     quoted = target.replace("'", "''").replace("\n", " ")
-    for scheme in ("iohandledlink://", "iohandledlink://https://", "iohandledlink://copy:"):
+    for scheme in (
+        *("iohandledlink://", "iohandledlink://https://", "iohandledlink://copy:"),
+        *("iosso://https://", "iosso://http://", "iosso://", "ioit://"),
+    ):
         assert_safe(one(scheme + quoted))
     assert_safe(one("ioit://services/service-detail?serviceId=" + quoted))

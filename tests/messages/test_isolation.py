@@ -21,6 +21,7 @@ from tests.messages.test_openapi import routes_of_both
 from tests.recipients import asked
 from tests.recipients.asked import until_idle
 from tests.recipients.person import Person, enter, feed_of
+from tests.sso.accesses import add_access, add_consent
 from tests.world import World, add_configuration
 
 MINE, THEIRS, QUIET = (make(f"TSTSLT80A01Y00{number}") for number in (1, 2, 3))
@@ -52,11 +53,14 @@ async def fill(running: Running, worker: Worker, world: World, them: Person) -> 
     }
     path = f"/api/identity/v1/services/{world.bruno.id}/preferences"
     assert (await them.post(path, off)).status_code == 200
+    await add_access(running.started.pool, them.code, world.anna)
+    await add_consent(running.started.pool, them.code, world.anna.id)
     sessions = (await them.get("/api/auth/v1/sessions")).json()
     return {
         "message": sent,
         "remote": remote,
         "session": re.findall(r'"id":"(\w+)"', httpx.Response(200, json=sessions).text)[0],
+        "site": world.anna.id,
         "person": them,
     }
 
@@ -210,6 +214,8 @@ async def test_whatever_i_do_another_keeps_what_is_theirs(
         "POST /user-data-processing": 200,
         "DELETE /user-data-processing/{choice}": 202,
         "PUT /installations/{installation_id}": 200,
+        "POST /export-requests": 202,
+        "POST /fims/export-requests": 409,  # asked for just before
     }
     assert await everything(them, world) == before
     assert await feed_of(pool, THEIRS) == their_feed
@@ -291,9 +297,14 @@ async def test_a_page_of_anothers_is_as_one_that_does_not_exist(
         ("/?q={}", None, 200),
         ("/messages/new?after={}", None, 204),
         ("/data/changes?before={}", None, 200),
+        ("/data/access?before={}", None, 200),
+        ("/data/access/withdraw?client={}", None, 404),
+        ("/data/access/withdraw", {"client": "{}"}, 404),
     ]
     for path, fields, status in asked:
-        kind = "session" if path == "/sessions" else "message"
+        kind = {"/sessions": "session", "/data/access/withdraw": "site"}.get(
+            path.partition("?")[0], "message"
+        )
         answers = []
         for one in (theirs[kind], new_id()):
             if fields is None:
@@ -319,10 +330,19 @@ async def test_a_page_of_mine_shows_nothing_of_anothers(
 ) -> None:
     fiscal_code = await citizen(pool, "SLT", 8)
     browser = await open_browser(pool, site, running.client, fiscal_code)
-    for path in ("/", "/?q=tessera", "/?archived=1", "/services", "/data", "/sessions"):
+    for path in (
+        *("/", "/?q=tessera", "/?archived=1", "/services", "/data", "/sessions"),
+        *("/data/access.json", "/data/access.csv"),
+    ):
         answer = await browser.get(path)
         assert answer.status_code == 200
-        for hidden in (THEIRS, theirs["message"], theirs["session"], "La tua tessera"):
+        for hidden in (
+            THEIRS,
+            theirs["message"],
+            theirs["session"],
+            "La tua tessera",
+            "rp.example",
+        ):
             assert hidden not in answer.text, path
     page = await browser.page(f"/services/{world.bruno.id}")
     assert page.form(f"/services/{world.bruno.id}").fields["inbox"] == "1"

@@ -8,11 +8,11 @@ from typing import Any, Literal
 import httpx
 import pytest
 
-from messo import app
 from messo.base import server
 from messo.base.db import Pool
 from messo.base.ids import new_id
 from messo.base.work import Worker
+from messo.front import App
 from messo.messages.routes import MessageRoutes
 from messo.messages.wire import PaymentSeen
 from messo.recipients.preferences import Activation, Preference, put_activations, put_preferences
@@ -356,7 +356,7 @@ async def payments(running: Running) -> AsyncIterator[Payments]:
     knowing = dataclasses.replace(routes, payment_state=state)
     port = free_port()
     beside = server.beside_server(
-        app.App(knowing.routes(), running.started.app.pages), "127.0.0.1", port
+        App(knowing.routes(), running.started.app.pages), "127.0.0.1", port
     )
     task = asyncio.create_task(beside.serve())
     await until_started(beside)

@@ -12,11 +12,11 @@ from hypothesis import settings as bounds
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
-from messo.app import App
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
 from messo.base.limits import RateLimit
 from messo.base.outbound import Outbound
+from messo.front import App
 from messo.payments import intake
 from messo.payments.event_routes import EventRoutes
 from tests.conftest import Running

@@ -27,6 +27,7 @@ from messo.recipients.preferences import Activation, Preference, put_activations
 from messo.recipients.profile import Profile, create_profiles
 from messo.sandbox.payment_node import FAULTS, State
 from messo.settings import Settings
+from messo.sso.keys import Keys
 from messo.worker import outward, periodics, steps
 from messo_client import notices
 from tests.conftest import Running
@@ -191,7 +192,7 @@ class Simulated:
                 if one.name in _PERIODICS
             ],
             1000,
-            outward(settings, self.secrets, self.outside),
+            outward(settings, self.secrets, self.outside, Keys(self.pool, self.secrets)),
         )
         assert len(self.worker.periodics) == len(_PERIODICS)
         self.mail = Mail(self.running, self.worker)

@@ -204,7 +204,11 @@ async def test_erasing_a_citizen_removes_theirs_and_nobody_elses(start: Start) -
     await sim.settle()
     async with sim.pool.transaction() as conn:
         await erase_now(
-            conn, first.fiscal_code, erasers(sim.outside.channels), sim.secrets, "tests"
+            conn,
+            first.fiscal_code,
+            erasers(sim.outside.channels, sim.secrets),
+            sim.secrets,
+            "tests",
         )
     await sim.settle()
     assert await _rows(sim.pool, first) == []

@@ -28,6 +28,7 @@ async def test_a_database_with_institutions_is_production_until_it_is_a_sandbox(
     assert len(described["services"]) == 6
     assert len({service["organization_fiscal_code"] for service in described["services"]}) == 3
     assert described["service"]["key"] == described["services"][0]["key"]
+    assert described["relying_party"] == "http://127.0.0.1:8480/sandbox/sportello"
 
 
 async def test_what_people_configured_in_a_sandbox_stays_through_a_restart(

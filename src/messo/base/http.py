@@ -204,6 +204,31 @@ class Request:
                 "Compressed bodies are not read: send the JSON as it is, without Content-Encoding.",
                 field="Content-Encoding",
             )
+        return await self.body(limit)
+
+    async def form_body(self, limit: int) -> list[tuple[str, str]]:
+        """The fields of a form in their order, if it is one and fits `limit` bytes.
+
+        415, 413 or 400 otherwise; `ClientGoneError` if the client hangs up.
+        """
+        kind = (self.header(b"content-type") or "").split(";", 1)[0].strip().lower()
+        if kind != "application/x-www-form-urlencoded":
+            raise Problem(
+                415,
+                "Unsupported media type",
+                "Send a form: Content-Type: application/x-www-form-urlencoded.",
+                field="Content-Type",
+            )
+        body = await self.body(limit)
+        try:
+            return parse_qsl(
+                body.decode("ascii"), keep_blank_values=True, max_num_fields=100, errors="strict"
+            )
+        except ValueError:
+            raise Problem(400, "Bad request", "This is not a form as browsers send them.") from None
+
+    async def body(self, limit: int) -> bytes:
+        """The body, whatever it says it is. 413 if it does not fit `limit` bytes."""
         if int(self.header(b"content-length") or 0) > limit:
             await self._drop_rest()
             raise _too_large(limit)

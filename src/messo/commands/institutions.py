@@ -1,5 +1,6 @@
 """Commands about institutions and their services."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,12 +15,14 @@ from messo.commands.database import (
     read_secrets,
 )
 from messo.commands.remote_content import check_remote
+from messo.commands.sso import sso
 from messo.commands.webhooks import webhook
 from messo.settings import Settings
 
 institution = typer.Typer(help="Institutions: create, grant, suspend.", no_args_is_help=True)
 service = typer.Typer(help="Services: create, keys, suspend.", no_args_is_help=True)
 service.add_typer(webhook, name="webhook")
+service.add_typer(sso, name="sso")
 service.command("check-remote")(check_remote)
 
 Reason = Annotated[str, typer.Option(help="Why, for the audit log.")]
@@ -161,6 +164,9 @@ def service_describe(
     privacy: Annotated[str | None, typer.Option(help="Its privacy notice.")] = None,
     tos: Annotated[str | None, typer.Option(help="Its terms of service.")] = None,
     scope: Annotated[str | None, typer.Option(help="NATIONAL or LOCAL.")] = None,
+    cta: Annotated[
+        Path | None, typer.Option(help="A file with buttons, as a message begins with them.")
+    ] = None,
 ) -> None:
     """Say what a service is for and how to reach it. What is not given stays; "" takes it away."""
     from messo.services.services import describe_service
@@ -175,6 +181,7 @@ def service_describe(
         "privacy_url": privacy,
         "tos_url": tos,
         "scope": scope,
+        "cta": cta.read_text(errors="replace") if cta else None,
     }
     metadata = {name: value for name, value in given.items() if value is not None}
     if description is None and not metadata:

@@ -78,7 +78,7 @@ def citizen_erase(
     code = path_fiscal_code(fiscal_code)
     settings = Settings.read()
     secrets = read_secrets(settings)
-    forget = erasers(Outside.of(settings, secrets).channels)
+    forget = erasers(Outside.of(settings, secrets).channels, secrets)
     if not yes:
         typer.confirm(
             "Erase profile, messages, preferences and history of this citizen for good?", abort=True

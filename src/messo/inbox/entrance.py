@@ -1,13 +1,17 @@
 """The way in and out: the front page, login, logout."""
 
+from urllib.parse import quote
+
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from messo.base.db import Connection
 from messo.inbox import message_list
 from messo.inbox.forms import read_form, short_text
 from messo.inbox.visit import Visit, citizen_page, open_page, redirect
-from messo.login import LoginError, close_session
+from messo.login import LoginError, Session, close_session
 from messo.notifications.channels import devices
+from messo.sso import logout
 
 
 def routes() -> list[Route]:
@@ -55,6 +59,7 @@ async def finish(visit: Visit) -> Response:
             response = redirect(address)
         else:
             await site.welcome(conn, finished.identity)
+            await _make_room(visit, conn, finished.identity.fiscal_code)
             token = await site.web.open_session(
                 conn,
                 finished.identity,
@@ -67,6 +72,14 @@ async def finish(visit: Visit) -> Response:
     return response
 
 
+async def _make_room(visit: Visit, conn: Connection, fiscal_code: str) -> None:
+    """Somebody else was logged in at this browser: that ends here, and where it led."""
+    before = visit.session
+    if before is not None and before.fiscal_code != fiscal_code:
+        await logout.of_sessions(conn, visit.site.secrets, before.fiscal_code, [before.id])
+        await devices.log_out_device(conn, before.fiscal_code, before.id)
+
+
 async def end(visit: Visit) -> Response:
     """Log out here, then at the provider, which sends the browser back to a page of ours."""
     site, session = visit.site, visit.session
@@ -75,11 +88,21 @@ async def end(visit: Visit) -> Response:
         return redirect("/logged-out")
     if not site.web.is_csrf_token(session, form.get("csrf")):
         return visit.error(403, "form")
+    return await leave(visit, session)
+
+
+async def leave(visit: Visit, session: Session, back: str | None = None) -> Response:
+    """End this session, with its notices and the logins that it gave elsewhere.
+
+    `back`: where the browser goes then, if not to the provider, to log out there.
+    """
+    site = visit.site
     async with site.pool.transaction() as conn:
         await close_session(conn, session.fiscal_code, session.id)
         await devices.log_out_device(conn, session.fiscal_code, session.id)
+        await logout.of_sessions(conn, site.secrets, session.fiscal_code, [session.id])
     # The provider may have to be asked where that is: no connection is held meanwhile.
-    response = redirect(await site.flow.logout_url() or "/logged-out")
+    response = redirect(back or await site.flow.logout_url() or "/logged-out")
     site.web.clear_session(response)
     response.headers["Clear-Site-Data"] = '"cache"'
     return response
@@ -92,4 +115,9 @@ async def show_ended(visit: Visit) -> Response:
 
 def _failed(visit: Visit, error: LoginError) -> Response:
     status = 503 if error.reason in {"provider_down", "not_configured"} else 403
-    return visit.page("login_failed.html", status, why=error.reason)
+    # Who came for another site goes back to where its question waits.
+    is_for_site = error.return_to.startswith("/sso/")
+    again = (
+        error.return_to if is_for_site else f"/login?return_to={quote(error.return_to, safe='')}"
+    )
+    return visit.page("login_failed.html", status, why=error.reason, again=again)

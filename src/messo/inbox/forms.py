@@ -1,6 +1,6 @@
 """Forms as browsers send them, read within bounds."""
 
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
@@ -31,6 +31,14 @@ class Form:
 
 async def read_form(request: Request) -> Form:
     """The form of a POST. `Problem` 400, 413 or 415 if it is not one of ours."""
+    fields: dict[str, list[str]] = {}
+    for name, value in await read_fields(request):
+        fields.setdefault(name, []).append(value)
+    return Form(fields)
+
+
+async def read_fields(request: Request) -> list[tuple[str, str]]:
+    """The fields of a form in their order. `Problem` 400, 413 or 415 if it is none."""
     media = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media != "application/x-www-form-urlencoded":
         raise Problem(415, "Unsupported media type", "A form of this site is expected.")
@@ -41,12 +49,12 @@ async def read_form(request: Request) -> Form:
             raise Problem(413, "Payload too large", "This form is too large.")
     try:
         text = body.decode("ascii")
-        fields = parse_qs(text, keep_blank_values=True, max_num_fields=_FIELDS, errors="strict")
+        fields = parse_qsl(text, keep_blank_values=True, max_num_fields=_FIELDS, errors="strict")
     except ValueError:
         raise Problem(400, "Bad request", "This form cannot be read.") from None
-    if any("\x00" in value for values in fields.values() for value in values):
+    if any("\x00" in value for _, value in fields):
         raise Problem(400, "Bad request", "Text may not contain the character U+0000.")
-    return Form(fields)
+    return fields
 
 
 def short_text(text: str, limit: int) -> str:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from messo.content import Detail, NotServedProblem
-from messo.inbox import calendar
+from messo.inbox import calendar, launch_page
 from messo.inbox.attachments import listed
 from messo.inbox.payment_shown import PaymentShown
 from messo.inbox.visit import Visit
-from messo.messages import buttons, markdown
+from messo.messages import markdown
 from messo.messages.mailbox import Message
 from messo.services.catalog import Service
 
@@ -47,7 +47,7 @@ def show_letter(
         line=line,
         subject=detail.subject if detail else line.subject,
         body=markdown.render(text),
-        buttons=buttons.of_message(text, language),
+        shown=launch_page.of_message(visit, line.id, text),
         service=letter.service,
         payment=None if is_hidden else letter.payment,
         can_pay=bool(visit.site.checkout_url),

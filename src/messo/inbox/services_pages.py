@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from messo.base.http import Problem
+from messo.inbox import launch_page
 from messo.inbox.forms import short_text
 from messo.inbox.visit import Visit, citizen_page, redirect
 from messo.messages import markdown
@@ -63,6 +64,7 @@ async def show(visit: Visit) -> Response:
         "service_page.html",
         service=service,
         description=markdown.render(service.description) if service.description else "",
+        shown=launch_page.of_service(visit, service.id, service.metadata["cta"]),
         can_be_reached=any(service.metadata[name] for name in _CONTACTS),
         choice=await read_choice(visit.conn, visit.fiscal_code, service.id),
         inbox_open=visit.profile.is_inbox_enabled,

@@ -7,6 +7,7 @@ from messo.inbox.forms import short_text
 from messo.inbox.visit import Visit, citizen_page, redirect
 from messo.login import close_all_sessions, close_session, list_sessions
 from messo.notifications.channels import devices
+from messo.sso import logout
 
 
 def routes() -> list[Route]:
@@ -34,11 +35,13 @@ async def end(visit: Visit) -> Response:
     if visit.form.get("action") == "everywhere":
         await close_all_sessions(visit.conn, visit.fiscal_code)
         await devices.log_out_everywhere(visit.conn, visit.fiscal_code)
+        await logout.of_sessions(visit.conn, visit.site.secrets, visit.fiscal_code, None)
         return _gone(visit)
     session_id = short_text(visit.form.get("id"), 26)
     if not await close_session(visit.conn, visit.fiscal_code, session_id):
         return visit.error(404, "problem")
     await devices.log_out_device(visit.conn, visit.fiscal_code, session_id)
+    await logout.of_sessions(visit.conn, visit.site.secrets, visit.fiscal_code, [session_id])
     if visit.session is not None and visit.session.id == session_id:
         return _gone(visit)
     return redirect("/sessions?done=closed-1")

@@ -17,6 +17,7 @@ from messo.inbox import (
     email_pages,
     entrance,
     language,
+    launch_page,
     message_list,
     message_page,
     my_data,
@@ -27,6 +28,9 @@ from messo.inbox import (
     remote_page,
     services_pages,
     sessions,
+    sso_history,
+    sso_logout,
+    sso_pages,
     welcome,
     worker_script,
 )
@@ -37,6 +41,7 @@ from messo.login import LoginFlow, Web, web_limits
 from messo.payments import Live
 from messo.recipients.email import SendValidation
 from messo.settings import Settings
+from messo.sso.keys import Keys
 
 _ASKED_ANEW = 1  # a second for each citizen, and ten at once
 _csp_reports = Counter(
@@ -57,6 +62,7 @@ def make(
     pdf_check: PdfCheck,
     live: Live,
     checkout_url: str,
+    keys: Keys,
 ) -> Site:
     """What pages need, from what the process has."""
     limits = web_limits(settings)
@@ -76,6 +82,7 @@ def make(
         live,
         checkout_url,
         RateLimit(_ASKED_ANEW, _ASKED_ANEW * 10),
+        keys,
     )
 
 
@@ -88,6 +95,7 @@ def routes() -> list[BaseRoute]:
         *message_list.routes(),
         *message_page.routes(),
         *remote_page.routes(),
+        *launch_page.routes(),
         *payment_pages.routes(),
         *reminders_page.routes(),
         *attachment_page.routes(),
@@ -98,7 +106,10 @@ def routes() -> list[BaseRoute]:
         *email_pages.routes(),
         worker_script.route(),
         *my_data.routes(),
+        *sso_history.routes(),
         *sessions.routes(),
+        *sso_pages.routes(),
+        *sso_logout.routes(),
         *language.routes(),
         *about.routes(),
         open_page("/{rest:path}", "inbox.nothing", show_nothing, methods=("GET", "POST")),

@@ -28,6 +28,7 @@ from messo.payments import Live
 from messo.recipients import Profile, language_of, read_profile
 from messo.recipients.email import SendValidation
 from messo.settings import Settings
+from messo.sso.keys import Keys
 
 logger = log.get(__name__)
 
@@ -55,6 +56,7 @@ class Site:
     live: Live
     checkout_url: str
     asking: RateLimit  # questions of each citizen that the node has to answer anew
+    keys: Keys  # of the tokens that sites get
 
 
 @dataclass
@@ -112,6 +114,19 @@ def _address(request: Request) -> str:
 def redirect(path: str) -> Response:
     """After a form: the browser asks for `path` by GET, so that reloading repeats nothing."""
     return RedirectResponse(path, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
+
+
+def let_forms_leave(response: Response, site: Site) -> None:
+    """For a page whose form leads to another site in the end.
+
+    Browsers apply the policy for forms to every redirect that follows, those of the other site
+    included, and nobody but that site knows them.
+    """
+    is_safe = site.settings.public_url.startswith("https:")
+    policy = response.headers["Content-Security-Policy"]
+    response.headers["Content-Security-Policy"] = policy.replace(
+        "form-action 'self'", f"form-action 'self' {'https:' if is_safe else 'https: http:'}"
+    )
 
 
 def is_onboarded(profile: Profile, site: Site) -> bool:

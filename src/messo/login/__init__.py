@@ -10,7 +10,7 @@ token of forms) and the functions about sessions. API routes of other rooms auth
 from messo.login.bearer import BearerAuthenticate
 from messo.login.clients import ClientTarget
 from messo.login.device_key import DeviceKey, public_key
-from messo.login.flow import Finished, LoginFlow
+from messo.login.flow import Demand, Finished, LoginFlow
 from messo.login.provider import Provider, issuer
 from messo.login.refusal import LoginError
 from messo.login.routes import LoginRoutes
@@ -23,6 +23,7 @@ from messo.login.sessions import (
     close_session,
     close_token,
     erase,
+    find_by_digest,
     find_session,
     forget,
     forget_expired,
@@ -31,11 +32,13 @@ from messo.login.sessions import (
     put_sessions,
     web_limits,
 )
+from messo.login.sso_token import make_sso_token, open_sso_token
 from messo.login.web import Web, label
 
 __all__ = [
     "BearerAuthenticate",
     "ClientTarget",
+    "Demand",
     "DeviceKey",
     "Finished",
     "Identity",
@@ -51,13 +54,16 @@ __all__ = [
     "close_session",
     "close_token",
     "erase",
+    "find_by_digest",
     "find_session",
     "forget",
     "forget_expired",
     "issuer",
     "label",
     "list_sessions",
+    "make_sso_token",
     "open_session",
+    "open_sso_token",
     "public_key",
     "put_sessions",
     "web_limits",

@@ -3,9 +3,10 @@
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
+from messo.base import clock
 from messo.login.refusal import LoginError
 from messo.login.sessions import Identity
 
@@ -52,6 +53,7 @@ def identity(claims: Claims, level: str, configured: str) -> Identity:
         level=level,
         date_of_birth=_date(_text(claims, _BORN, 40)),
         email=email if _EMAIL.match(email) else None,
+        authenticated_at=_moment(claims.get("auth_time")),
     )
 
 
@@ -72,6 +74,17 @@ def _text(claims: Claims, names: tuple[str, ...], longest: int) -> str:
     if any(unicodedata.category(c) in {"Cc", "Cs"} or c in _OVERRIDES for c in value):
         raise LoginError("refused", f"claim {names[0]}: control characters")
     return value.strip()
+
+
+def _moment(seconds: object) -> datetime | None:
+    """`auth_time`; never later than now, whatever the provider's clock says."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return None
+    now = clock.now()
+    try:
+        return min(datetime.fromtimestamp(seconds, UTC), now)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _date(text: str) -> date | None:

@@ -40,7 +40,10 @@ _ERRORS: Mapping[str, Reason] = {
 
 
 class Pending(msgspec.Struct, frozen=True, tag="login.pending"):
-    """A login that has begun. The tag says what was encrypted. `made_at`: seconds since 1970."""
+    """A login that has begun. The tag says what was encrypted. `made_at`: seconds since 1970.
+
+    `levels`: the levels of assurance that are enough, where not all that usually are.
+    """
 
     state: str
     nonce: str
@@ -48,6 +51,7 @@ class Pending(msgspec.Struct, frozen=True, tag="login.pending"):
     return_to: str
     made_at: int
     client: ClientTarget | None = None
+    levels: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,18 @@ _pending = msgspec.json.Decoder(Pending)
 def local_path(text: str) -> str:
     """The text if it is a path of this site, otherwise `/`."""
     return text if _LOCAL.match(text) else "/"
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a login must be that is asked for on top of another one.
+
+    `levels`: the levels of assurance that are enough. `fresh`: the citizen proves anew who they are,
+    even if the provider still knows.
+    """
+
+    levels: tuple[str, ...]
+    fresh: bool
 
 
 class LoginFlow:
@@ -85,7 +101,9 @@ class LoginFlow:
     def is_configured(self) -> bool:
         return bool(self.provider.issuer)
 
-    async def begin(self, return_to: str, client: ClientTarget | None) -> tuple[str, str]:
+    async def begin(
+        self, return_to: str, client: ClientTarget | None, demand: Demand | None = None
+    ) -> tuple[str, str]:
         """Where to send the browser, and the value of the pending cookie.
 
         `LoginError` `not_configured` or `provider_down`.
@@ -97,8 +115,15 @@ class LoginFlow:
             return_to=local_path(return_to),
             made_at=int(clock.now().timestamp()),
             client=client,
+            levels=list(demand.levels) if demand else [],
         )
-        url = await self.provider.authorize_url(pending.state, pending.nonce, pending.verifier)
+        url = await self.provider.authorize_url(
+            pending.state,
+            pending.nonce,
+            pending.verifier,
+            pending.levels,
+            fresh=demand is not None and demand.fresh,
+        )
         return url, self.secrets.encrypt(msgspec.json.encode(pending).decode())
 
     async def finish(self, query: Mapping[str, str], cookie_value: str) -> Finished:
@@ -111,6 +136,7 @@ class LoginFlow:
             try:
                 return await self._identify(query, pending)
             except LoginError as error:
+                error.return_to = pending.return_to
                 if pending.client is not None:
                     error.redirect = self.refusal_address(pending.client, error.reason)
                 raise
@@ -170,5 +196,7 @@ class LoginFlow:
         code = query.get("code", "")
         if not code or len(code) > _LONGEST_CODE:
             raise LoginError("refused", "answer: no code")
-        identity = await self.provider.identify(code, pending.verifier, pending.nonce)
+        identity = await self.provider.identify(
+            code, pending.verifier, pending.nonce, pending.levels
+        )
         return Finished(identity, pending.return_to, pending.client)

@@ -6,7 +6,7 @@ Sources: OpenID Connect Core 1.0 and Discovery 1.0, RFC 6749, 7636, 9207.
 import asyncio
 import re
 import warnings
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -77,8 +77,13 @@ class Provider:
             raise LoginError("not_configured")
         return await self._about.get()
 
-    async def authorize_url(self, state: str, nonce: str, verifier: str) -> str:
-        """Where the browser is sent to log in."""
+    async def authorize_url(
+        self, state: str, nonce: str, verifier: str, levels: Sequence[str], *, fresh: bool
+    ) -> str:
+        """Where the browser is sent to log in. `levels`: enough for this login, if not the usual.
+
+        `fresh`: whoever is still logged in at the provider logs in once more.
+        """
         about = await self.metadata()
         client = AsyncOAuth2Client(
             self.settings.login_client_id,
@@ -92,7 +97,8 @@ class Provider:
             state=state,
             code_verifier=verifier,
             nonce=nonce,
-            acr_values=" ".join(self.settings.login_levels),
+            acr_values=" ".join(levels or self.settings.login_levels),
+            **({"prompt": "login"} if fresh else {}),
         )
         return str(url)
 
@@ -105,8 +111,13 @@ class Provider:
         elif given != self.issuer:
             raise LoginError("refused", "answer: iss")
 
-    async def identify(self, code: str, verifier: str, nonce: str) -> Identity:
-        """Exchange the code, check what comes for it, and read who it is."""
+    async def identify(
+        self, code: str, verifier: str, nonce: str, levels: Sequence[str] = ()
+    ) -> Identity:
+        """Exchange the code, check what comes for it, and read who it is.
+
+        `levels`: enough for this login, if not the usual.
+        """
         about = await self.metadata()
         given = await self._exchange(about, code, verifier)
         access = given.get("access_token")
@@ -117,7 +128,11 @@ class Provider:
             raise LoginError("refused", "token endpoint: no ID token")
         header = id_token.read_header(token)
         expected = id_token.Expected(
-            self.issuer, self.settings.login_client_id, nonce, self.settings.login_levels, access
+            self.issuer,
+            self.settings.login_client_id,
+            nonce,
+            levels or self.settings.login_levels,
+            access,
         )
         claims, level = id_token.verify(token, await self._key(header), header, expected)
         configured = self.settings.login_claim

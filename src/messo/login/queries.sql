@@ -2,11 +2,11 @@
 -- The bucket is of the token's digest: whoever comes with a token is found in one look.
 INSERT INTO login.session (
     bucket, digest, id, fiscal_code, name, family_name, date_of_birth, email, level, kind, client,
-    created_at, seen_at, expires_at, assertion_ref, public_key
+    created_at, seen_at, expires_at, assertion_ref, public_key, authenticated_at
 )
 VALUES (
     :bucket, :digest, :id, :fiscal_code, :name, :family_name, :date_of_birth, :email, :level,
-    :kind, :client, :now, :now, :expires_at, :assertion_ref, :public_key
+    :kind, :client, :now, :now, :expires_at, :assertion_ref, :public_key, :authenticated_at
 );
 
 -- name: put_sessions
@@ -32,7 +32,8 @@ ON CONFLICT (bucket, digest) DO UPDATE
 -- nothing as the other: it would be kept alive by limits that are not its own.
 SELECT
     s.id, s.digest, s.fiscal_code, s.name, s.family_name, s.date_of_birth, s.email, s.level,
-    s.kind, s.client, s.created_at, s.seen_at, s.expires_at, s.assertion_ref, s.public_key
+    s.kind, s.client, s.created_at, s.seen_at, s.expires_at, s.assertion_ref, s.public_key,
+    s.authenticated_at
 FROM login.session AS s
 WHERE s.bucket = :bucket AND s.digest = :digest AND s.kind = :kind AND s.expires_at > :now
   AND s.seen_at > :idle_since;
@@ -46,7 +47,8 @@ UPDATE login.session AS s SET seen_at = :now WHERE s.bucket = :bucket AND s.dige
 -- Client applications may rest until their session expires.
 SELECT
     s.id, s.digest, s.fiscal_code, s.name, s.family_name, s.date_of_birth, s.email, s.level,
-    s.kind, s.client, s.created_at, s.seen_at, s.expires_at, s.assertion_ref, s.public_key
+    s.kind, s.client, s.created_at, s.seen_at, s.expires_at, s.assertion_ref, s.public_key,
+    s.authenticated_at
 FROM login.session AS s
 WHERE s.bucket = ANY(:buckets::smallint[]) AND s.fiscal_code = :fiscal_code
   AND s.expires_at > :now AND (s.kind = 'client' OR s.seen_at > :idle_since)

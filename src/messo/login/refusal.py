@@ -17,6 +17,7 @@ class LoginError(Exception):
     """No login. `detail` is for our log: fixed words, never what the provider sent.
 
     `redirect`: where the browser of a client application is sent back to, with the error.
+    `return_to`: the page here that the login was for.
     """
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
@@ -24,3 +25,4 @@ class LoginError(Exception):
         self.reason: Reason = reason
         self.detail = detail
         self.redirect: str | None = None
+        self.return_to = "/"

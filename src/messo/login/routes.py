@@ -1,7 +1,7 @@
 """The client applications' way in and out: authenticate, parse, call, answer."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -27,9 +27,12 @@ from messo.login.sessions import (
     list_sessions,
     open_session,
 )
+from messo.login.sso_token import make_sso_token
 from messo.login.web import Web
 
 Welcome = Callable[[Connection, Identity], Awaitable[None]]
+# (conn, secrets, fiscal code, session ids or None for all): who else has to know that they ended.
+Farewell = Callable[[Connection, Secrets, str, Sequence[str] | None], Awaitable[object]]
 
 _BASE = "/api/auth/v1"
 _BODY = 16 * 1024  # bytes
@@ -44,7 +47,10 @@ _token_request = msgspec.json.Decoder(wire.TokenRequest)
 
 @dataclass(frozen=True)
 class LoginRoutes:
-    """The routes and what they need. `welcome` enrols a citizen at their first login."""
+    """The routes and what they need. `welcome` enrols a citizen at their first login.
+
+    `farewell` is told of sessions that were closed, in the transaction that closes them.
+    """
 
     pool: Pool
     secrets: Secrets
@@ -52,6 +58,7 @@ class LoginRoutes:
     web: Web
     authenticate: BearerAuthenticate
     welcome: Welcome
+    farewell: Farewell
     redirects: tuple[str, ...]  # of registered client applications
 
     async def login(self, request: Request) -> Answer:
@@ -105,6 +112,8 @@ class LoginRoutes:
             "spidLevel": session.identity.level,
             "expirationDate": clock.to_wire(session.expires_at),
         }
+        if wanted is None or "fimsToken" in wanted:
+            known["fimsToken"] = make_sso_token(self.secrets, session.digest)
         if session.device_key:
             known["lollipopAssertionRef"] = session.device_key.assertion_ref
         shown = {name: value for name, value in known.items() if wanted is None or name in wanted}
@@ -114,6 +123,7 @@ class LoginRoutes:
         session = await self.authenticate(request)
         async with self.pool.transaction() as conn:
             await close_session(conn, session.fiscal_code, session.id)
+            await self.farewell(conn, self.secrets, session.fiscal_code, [session.id])
         return _json(wire.Done())
 
     async def show_sessions(self, request: Request) -> Answer:
@@ -129,6 +139,8 @@ class LoginRoutes:
         if _ULID.match(session_id):
             async with self.pool.transaction() as conn:
                 closed = await close_session(conn, session.fiscal_code, session_id)
+                if closed:
+                    await self.farewell(conn, self.secrets, session.fiscal_code, [session_id])
         if not closed:
             raise Problem(404, "Not found", "You have no session with this id.")
         return _json(wire.Done())
@@ -137,6 +149,7 @@ class LoginRoutes:
         session = await self.authenticate(request)
         async with self.pool.transaction() as conn:
             await close_all_sessions(conn, session.fiscal_code)
+            await self.farewell(conn, self.secrets, session.fiscal_code, None)
         return _json(wire.Done())
 
     def routes(self) -> list[Route]:

@@ -21,7 +21,10 @@ _TOUCH = timedelta(minutes=1)  # how exact "last seen" is: not every request wri
 
 @dataclass(frozen=True)
 class Identity:
-    """Who logged in, as the identity provider says. `level`: a SPID level, the whole URL."""
+    """Who logged in, as the identity provider says. `level`: a SPID level, the whole URL.
+
+    `authenticated_at`: when they proved it, where the provider says so.
+    """
 
     fiscal_code: str
     name: str
@@ -29,6 +32,7 @@ class Identity:
     level: str
     date_of_birth: date | None = None
     email: str | None = None
+    authenticated_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,11 @@ class Session:
     @property
     def fiscal_code(self) -> str:
         return self.identity.fiscal_code
+
+    @property
+    def authenticated_at(self) -> datetime:
+        """When the citizen last proved who they are, as far as we know."""
+        return self.identity.authenticated_at or self.created_at
 
 
 @dataclass(frozen=True)
@@ -81,15 +90,19 @@ async def open_session(
     client: str,
     limits: Limits,
     device_key: DeviceKey | None = None,
+    session_id: str | None = None,
 ) -> str:
-    """Open a session; its token, which is nowhere else."""
+    """Open a session; its token, which is nowhere else.
+
+    `session_id`: of the one that it continues, which is closed.
+    """
     token = new_api_key()
     digest, now = key_digest(token), clock.now()
     await conn.run(
         queries.open_session,
         bucket=conn.bucket(digest.hex()),
         digest=digest,
-        id=new_id(),
+        id=session_id or new_id(),
         fiscal_code=identity.fiscal_code,
         name=identity.name,
         family_name=identity.family_name,
@@ -102,6 +115,7 @@ async def open_session(
         expires_at=now + limits.absolute,
         assertion_ref=device_key.assertion_ref if device_key else None,
         public_key=device_key.public_key if device_key else None,
+        authenticated_at=identity.authenticated_at,
     )
     return token
 
@@ -143,7 +157,14 @@ async def find_session(
     `use`: False where nobody is there, as when a page asks by itself. None if the token is unknown,
     of the other kind, expired or idle too long.
     """
-    digest, now = key_digest(token), clock.now()
+    return await find_by_digest(conn, key_digest(token), limits, kind, use=use)
+
+
+async def find_by_digest(
+    conn: Connection, digest: bytes, limits: Limits, kind: Kind = "web", *, use: bool = True
+) -> Session | None:
+    """The same for whoever has the digest of a token, and not the token."""
+    now = clock.now()
     bucket = conn.bucket(digest.hex())
     row = await conn.row(
         queries.find_session,
@@ -242,6 +263,7 @@ def _session(row: Row) -> Session:
             row["level"],
             row["date_of_birth"],
             row["email"],
+            row["authenticated_at"],
         ),
         kind=row["kind"],
         client=row["client"],

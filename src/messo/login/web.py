@@ -8,7 +8,14 @@ from starlette.responses import Response
 from messo.base.crypto import Secrets
 from messo.base.db import Connection
 from messo.login.flow import PENDING_SECONDS
-from messo.login.sessions import Identity, Limits, Session, close_token, open_session
+from messo.login.sessions import (
+    Identity,
+    Limits,
+    Session,
+    close_token,
+    find_session,
+    open_session,
+)
 
 # The first that a browser's description of itself contains: many name others they resemble.
 _BROWSERS = (
@@ -50,6 +57,19 @@ class Web:
         """The name of the cookie of a login that has begun."""
         return f"{self.session_cookie}-login"
 
+    def sso_cookie(self, access_id: str) -> str:
+        """The name of the cookie with what a site asked for, while the citizen decides."""
+        return f"{'__Secure-' if self._is_secure else ''}messo-sso-{access_id}"
+
+    def sso_header(self, access_id: str, value: str, seconds: int, path: str) -> str:
+        """The value of Set-Cookie for it, sent to this path alone.
+
+        Whoever makes a browser ask very often fills it with these: they must not come with every
+        request. So its name cannot have the prefix for cookies of a whole host; what is in it is
+        ours to read anyway, and says under which id it counts.
+        """
+        return self._cookie(self.sso_cookie(access_id), value, seconds, path)
+
     def session_header(self, token: str) -> str:
         """The value of Set-Cookie for a session. It ends with the browser at the latest."""
         return self._cookie(self.session_cookie, token)
@@ -75,11 +95,21 @@ class Web:
     ) -> str:
         """A new session after a login; its token. What this browser had before is closed.
 
-        A token that somebody planted before the login is worth nothing after it.
+        A token that somebody planted before the login is worth nothing after it. The same citizen's
+        session goes on under its id, which other sites may have been told: only its token is new.
         """
+        old = await find_session(conn, old_token, self.limits) if old_token else None
         if old_token:
             await close_token(conn, old_token)
-        return await open_session(conn, identity, "web", label(user_agent), self.limits)
+        is_same = old is not None and old.fiscal_code == identity.fiscal_code
+        return await open_session(
+            conn,
+            identity,
+            "web",
+            label(user_agent),
+            self.limits,
+            session_id=old.id if old and is_same else None,
+        )
 
     def csrf_token(self, session: Session) -> str:
         """What the forms of one login carry, and no other site can know."""
@@ -94,9 +124,9 @@ class Web:
     def _is_secure(self) -> bool:
         return self.public_url.startswith("https://")
 
-    def _cookie(self, name: str, value: str, seconds: int | None = None) -> str:
+    def _cookie(self, name: str, value: str, seconds: int | None = None, path: str = "/") -> str:
         # Lax: the way back from the provider must carry it.
-        parts = [f"{name}={value}", "Path=/", "HttpOnly", "SameSite=Lax"]
+        parts = [f"{name}={value}", f"Path={path}", "HttpOnly", "SameSite=Lax"]
         if self._is_secure:
             parts.append("Secure")
         if seconds is not None:

@@ -28,6 +28,7 @@ class SessionFields(Struct, rename="camel", omit_defaults=True):
 
     spid_level: str | UnsetType = UNSET
     expiration_date: Timestamp | UnsetType = UNSET
+    fims_token: str | UnsetType = UNSET
     lollipop_assertion_ref: str | UnsetType = UNSET
 
 

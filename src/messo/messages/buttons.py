@@ -5,17 +5,21 @@ Source: contract/institution-api.md, section 9.2.
 
 import re
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Literal, NamedTuple
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import yaml
 from yaml.resolver import Resolver
 
 from messo.messages.characters import on_one_line, without_tricks
-from messo.messages.links import web_link
+from messo.messages.links import WebLink, web_link
 from messo.messages.markdown import split_front_matter
 
-Kind = Literal["link", "email", "phone", "sms", "copy", "sso"]
+Kind = Literal["link", "page", "email", "phone", "sms", "copy", "sso", "unavailable"]
+# Why a button cannot be pressed here: its page is in another application only; or it would carry
+# who the citizen is over an open line.
+Reason = Literal["", "elsewhere", "not-encrypted"]
 
 _LONGEST_FRONT = 4_000  # characters of front matter that are read
 _DEEPEST = 3  # locales, buttons, text and action
@@ -26,10 +30,14 @@ _LONGEST_COPY = 500
 _PAGES = {
     "SERVICES_HOME": "/services",
     "MESSAGES_HOME": "/",
+    "PAYMENTS_HISTORY_SCREEN": "/?kind=payment",
     "PROFILE_PREFERENCES_HOME": "/preferences",
     "PROFILE_MAIN": "/preferences",
     "PROFILE_PRIVACY": "/data",
 }
+_DETAIL = "services/service-detail"
+# A route is a name, or a path of names; what follows "?" is never looked at or shown.
+_ROUTE = re.compile(r"[A-Za-z]\w*(?:[/-]\w+)*/?(?:\?.*)?", re.ASCII)
 _SCHEME = re.compile(r"(iohandledlink|ioit|iosso)://(.*)", re.IGNORECASE)
 _TARGET = re.compile(r"(mailto|tel|sms|copy):(.*)", re.IGNORECASE)
 _EMAIL = re.compile(
@@ -44,38 +52,96 @@ _resolver = Resolver()
 class Button(NamedTuple):
     """One button.
 
-    `href` is a page of ours (`/…`) or an https, http, mailto, tel or sms address, safe in an
-    attribute after escaping. Of kind "copy" it is the text to copy, and never an address.
+    `href` is a page of ours (kind "page", `/…`) or an https, http, mailto, tel or sms address, safe
+    in an attribute after escaping. Of kind "copy" it is the text to copy, and never an address; of
+    kind "unavailable" it is empty, and `reason` says why. `host`: of a web address, as it is called.
     """
 
     text: str
     href: str
     kind: Kind
+    host: str = ""
+    reason: Reason = ""
+
+
+class Action(NamedTuple):
+    """What a button is written to do. `place`: `it.cta_1.action` and the like."""
+
+    place: str
+    written: str
 
 
 class _RefusedError(ValueError):
     """The front matter is not what the contract allows."""
 
 
-def of_message(markdown: str, language: str) -> tuple[Button, ...]:
+def of_message(
+    markdown: str, language: str, *, sso_on_loopback: bool = False
+) -> tuple[Button, ...]:
     """Up to two buttons in a language ("it" or "en"), Italian where there are none in it.
 
     Front matter that is malformed has no buttons; a button of an unknown kind is left out.
+    `sso_on_loopback`: single sign-on at this very machine needs no encryption, in a sandbox.
     """
+    locales = _locales(markdown)
+    pairs = _pairs(locales.get(language, locales.get("it")))
+    made = [_button(text, action, sso_on_loopback) for _, text, action in pairs]
+    return tuple(button for button in made if button)
+
+
+def sso_actions(markdown: str) -> list[Action]:
+    """The addresses of the buttons with single sign-on, of both languages, as they are written."""
+    locales = _locales(markdown)
+    return [
+        Action(f"{language}.{name}.action", found[2].strip())
+        for language in ("it", "en")
+        for name, _, action in _pairs(locales.get(language))
+        if (found := _SCHEME.fullmatch(action)) and found[1].lower() == "iosso"
+    ]
+
+
+def sso_link(address: str, *, on_loopback: bool = False) -> WebLink | None:
+    """Where single sign-on may begin; None for any other address.
+
+    The relying party learns who the citizen is: never without encryption. `on_loopback`: but
+    without it at this very machine.
+    """
+    link = web_link(address)
+    if link is None or link.href.startswith("https://"):
+        return link
+    return link if on_loopback and _is_loopback(link.host) else None
+
+
+def called(link: WebLink) -> str:
+    """The host, and the port where it is written, as a citizen can compare them."""
+    return urlsplit(link.href).netloc
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
+
+
+def _locales(markdown: str) -> dict[str, object]:
+    """The front matter by language; nothing where it is not of the contract."""
     front, _ = split_front_matter(markdown)
     if front is None or len(front) > _LONGEST_FRONT:
-        return ()
+        return {}
     try:
-        locales = _read(without_tricks(front))
+        return _read(without_tricks(front))
     except (yaml.YAMLError, ValueError):
-        return ()
-    chosen = locales.get(language, locales.get("it"))
+        return {}
+
+
+def _pairs(locale: object) -> list[tuple[str, str, str]]:
+    """Name, text and action of the buttons of a language."""
     # Without its first button a language shows nothing, whatever the second is.
-    if not isinstance(chosen, dict) or _pair(chosen.get("cta_1")) is None:
-        return ()
-    pairs = [_pair(chosen.get(name)) for name in ("cta_1", "cta_2")]
-    made = [_button(*pair) for pair in pairs if pair]
-    return tuple(button for button in made if button)
+    if not isinstance(locale, dict) or _pair(locale.get("cta_1")) is None:
+        return []
+    pairs = [(name, _pair(locale.get(name))) for name in ("cta_1", "cta_2")]
+    return [(name, *pair) for name, pair in pairs if pair]
 
 
 def _pair(written: object) -> tuple[str, str] | None:
@@ -89,28 +155,35 @@ def _pair(written: object) -> tuple[str, str] | None:
     return (text, action.strip()) if text else None
 
 
-def _button(text: str, action: str) -> Button | None:
+def _button(text: str, action: str, sso_on_loopback: bool) -> Button | None:
     found = _SCHEME.fullmatch(action)
     # Escapes in quotes can write what was taken out of the source.
     if found is None or without_tricks(action) != action:
         return None
     scheme, target = found[1].lower(), found[2].strip()
     if scheme == "ioit":
-        page = _page(target)
-        return Button(text, page, "link") if page else None
+        return _in_app(text, target)
     if scheme == "iosso":
-        link = web_link(target)
-        # The relying party learns who the citizen is: never without encryption.
-        is_safe = link is not None and link.href.startswith("https://")
-        return Button(text, link.href, "sso") if link and is_safe else None
+        if link := sso_link(target, on_loopback=sso_on_loopback):
+            return Button(text, link.href, "sso", called(link))
+        is_insecure = web_link(target) is not None
+        return Button(text, "", "unavailable", reason="not-encrypted") if is_insecure else None
     return _handled(text, target)
+
+
+def _in_app(text: str, route: str) -> Button | None:
+    """A button to a page of the app: ours, if there is one. What is no route is left out."""
+    if page := _page(route):
+        return Button(text, page, "page")
+    is_one = _ROUTE.fullmatch(route) and not route.startswith(_DETAIL)
+    return Button(text, "", "unavailable", reason="elsewhere") if is_one else None
 
 
 def _handled(text: str, target: str) -> Button | None:
     found = _TARGET.fullmatch(target)
     if found is None:
         link = web_link(target)
-        return Button(text, link.href, "link") if link else None
+        return Button(text, link.href, "link", called(link)) if link else None
     scheme, rest = found[1].lower(), found[2].strip()
     if scheme == "copy":
         copied = on_one_line(rest, _LONGEST_COPY)
@@ -133,7 +206,7 @@ def _page(route: str) -> str | None:
     if route in _PAGES:
         return _PAGES[route]
     path, _, query = route.partition("?")
-    if path != "services/service-detail" or len(query) > _LONGEST_COPY:
+    if path != _DETAIL or len(query) > _LONGEST_COPY:
         return None
     service = parse_qs(query).get("serviceId", [""])[0]
     # A path of dots alone would climb to another page.

@@ -1,6 +1,7 @@
 """The institutions' message routes: authenticate, parse, call, answer."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -11,6 +12,7 @@ from messo.base.http import JSON, Answer, Parameter, Problem, Request, Route
 from messo.base.wire import GatewayError, ProblemDocument
 from messo.content import Configurations
 from messo.messages import checks, gates, wire
+from messo.messages.advice import Advise
 from messo.messages.guard import Guard
 from messo.messages.reach import ProfileReader
 from messo.messages.reports import reports_of
@@ -37,6 +39,7 @@ class MessageRoutes:
     configurations: Configurations
     guard: Guard
     accept: Accept
+    advise: Advise
     messages: MessageReader
     profiles: ProfileReader
     pool: Pool
@@ -70,8 +73,11 @@ class MessageRoutes:
             before = await self.accept.kept_before(draft)
             if before is None:
                 raise
-            return _created(fiscal_code, before)
-        return _created(fiscal_code, await self.accept.keep(draft))
+            message_id = before
+        else:
+            message_id = await self.accept.keep(draft)
+        advice = await self.advise(sender.institution_id, draft.markdown)
+        return _created(fiscal_code, message_id, advice)
 
     async def read(self, request: Request) -> Answer:
         sender = await self.authenticate.sender(request, Permission.MESSAGE_READ)
@@ -302,11 +308,10 @@ def _visible(request: Request, header: bytes, pattern: re.Pattern[str], most: in
     return value
 
 
-def _created(fiscal_code: str, message_id: str) -> Answer:
+def _created(fiscal_code: str, message_id: str, advice: Sequence[wire.Advice]) -> Answer:
     location = f"/api/v1/messages/{fiscal_code}/{message_id}"
-    return Answer(
-        201, b'{"id":"%s"}' % message_id.encode(), (JSON, (b"location", location.encode()))
-    )
+    created = wire.CreatedMessage(message_id, list(advice) or UNSET)
+    return Answer(201, msgspec.json.encode(created), (JSON, (b"location", location.encode())))
 
 
 def _json(answer: msgspec.Struct) -> Answer:

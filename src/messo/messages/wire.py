@@ -119,10 +119,19 @@ class NewMessage(Struct):
     default_addresses: DefaultAddresses | UnsetType = UNSET
 
 
+class Advice(Struct):
+    """Something that will not serve the message's readers, at a place like `content.subject`."""
+
+    rule: str
+    place: str
+    reason: str
+
+
 class CreatedMessage(Struct):
-    """The answer to a message that is kept."""
+    """The answer to a message that is kept. `advice` is there only when there is some."""
 
     id: Ulid
+    advice: list[Advice] | UnsetType = UNSET
 
 
 class StoredContent(Struct, omit_defaults=True):

@@ -13,6 +13,17 @@ def described(service: NewService) -> NewService:
     return replace(service, description=description, metadata=metadata)
 
 
+def sportello(address: str) -> str:
+    """A button to the relying party, as front matter: in messages and on the page of a service."""
+    return (
+        '---\nit:\n  cta_1:\n    text: "Vai allo Sportello online"\n'
+        f'    action: "iosso://{address}"\n'
+        'en:\n  cta_1:\n    text: "Go to the online counter"\n'
+        f'    action: "iosso://{address}"\n'
+        "---\n"
+    )
+
+
 _TOWN = "https://pontelungo.example.org"
 _HEALTH = "https://valserena.example.org"
 _WATER = "https://acquechiare.example.org"

@@ -4,15 +4,17 @@ from datetime import timedelta
 from typing import Any
 
 from messo.base import clock
+from messo.sandbox.descriptions import sportello
 from messo_client.notices import check_digits
 
 TAXES, CARD, RESULTS, TICKET = "Anagrafe e tributi", "Carta giovani", "Referti", "Ticket sanitari"
 
 
-def letters() -> list[tuple[str, str, dict[str, Any]]]:
+def letters(relying_party: str | None) -> list[tuple[str, str, dict[str, Any]]]:
     """Citizen's name, service's name, content; the oldest first. Due dates are of the next weeks.
 
-    Remote content is without the id of its configuration.
+    Remote content is without the id of its configuration. `relying_party`: its address, if there
+    is one.
     """
     return [
         (
@@ -69,6 +71,7 @@ def letters() -> list[tuple[str, str, dict[str, Any]]]:
                 "due_date": _in_days(6),
             },
         ),
+        *([_practice(relying_party)] if relying_party else []),
         (
             "Giulia Ferretti",
             RESULTS,
@@ -113,6 +116,21 @@ def letters() -> list[tuple[str, str, dict[str, Any]]]:
             },
         ),
     ]
+
+
+def _practice(relying_party: str) -> tuple[str, str, dict[str, Any]]:
+    """The one with a button that signs Giulia on."""
+    return (
+        "Giulia Ferretti",
+        TAXES,
+        {
+            "subject": "Il tuo cambio di residenza è stato registrato",
+            "markdown": sportello(relying_party)
+            + "Ciao Giulia,\n\nabbiamo registrato il tuo **cambio di residenza** in via dei Glicini "
+            "4.\n\nNello Sportello online trovi la tua pratica e i certificati. Entri con il "
+            "pulsante, senza un altro accesso: prima ti chiediamo che cosa possiamo sapere di te.",
+        },
+    )
 
 
 def _in_days(days: int) -> str:

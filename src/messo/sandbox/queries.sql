@@ -29,3 +29,11 @@ INNER JOIN messages.sender AS s ON s.id = m.sender_id
 WHERE k.bucket = ANY(:buckets::smallint[]) AND k.payee = :payee AND k.number = :number
 ORDER BY m.id DESC
 LIMIT 1;
+
+-- name: client_of_address
+-- The relying party of the sandbox knows its own address, and by it which client it is.
+-- reads: sso.client
+SELECT c.id FROM sso.client AS c
+WHERE c.redirects @> :redirect::text::jsonb
+ORDER BY c.created_at
+LIMIT 1;

@@ -12,6 +12,7 @@ from messo.sandbox.mail_sink import MailSink
 from messo.sandbox.notices import lookup, teller
 from messo.sandbox.payment_node import PaymentNode
 from messo.sandbox.push_sink import PushSink
+from messo.sandbox.relying_party import RelyingParty
 from messo.settings import Settings
 
 logger = log.get(__name__)
@@ -25,6 +26,7 @@ class Sandbox:
         self._identity = IdentityProvider(settings)
         self._push = PushSink(secrets)
         self._node = PaymentNode(settings, secrets, lookup(pool), teller(pool, secrets))
+        self._site = RelyingParty(settings, secrets, pool)
         self._secrets = secrets
 
     def routes(self) -> list[BaseRoute]:
@@ -34,6 +36,7 @@ class Sandbox:
             *MailPages(self._mail).routes(),
             *self._push.routes(),
             *self._node.routes(),
+            *self._site.routes(),
             institution.route(self._secrets),
         ]
 
@@ -47,3 +50,4 @@ class Sandbox:
     async def stop(self) -> None:
         """Stop listening."""
         await self._mail.stop()
+        await self._site.close()

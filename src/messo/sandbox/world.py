@@ -11,7 +11,6 @@ from messo.base import migrate
 from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
 from messo.base.sql import Queries
-from messo.content import configurations, wire
 from messo.login import Identity, client_limits, put_sessions
 from messo.notifications.channels import devices
 from messo.operations import operators
@@ -26,6 +25,7 @@ from messo.recipients import (
 )
 from messo.sandbox import institution as institution_server
 from messo.sandbox import payment_node, push_sink
+from messo.sandbox.configured import put_configurations, put_relying_party
 from messo.sandbox.descriptions import described
 from messo.sandbox.fiscal_codes import MAGIC, UNKNOWN, birth_date, make
 from messo.services import keys
@@ -228,11 +228,21 @@ async def build(pool: Pool, secrets: Secrets, settings: Settings) -> dict[str, A
             await _add_citizens(conn, settings)
             await _add_devices(conn, secrets, settings)
             await operators.add(conn, _ACTOR, _OPERATOR)
-        await _put_configurations(conn, secrets, settings)
+        remote = {one.fiscal_code for one in INSTITUTIONS if one.remote}
+        await put_configurations(conn, secrets, settings, remote)
+        # The oldest of this name, unless people have taken it away.
+        owners = sorted(
+            str(row["id"])
+            for row in await list_services(conn, None)
+            if row["name"] == "Anagrafe e tributi" and row["state"] != "deleted"
+        )
+        site = None
+        if owners:
+            site = await put_relying_party(conn, secrets, settings, _ACTOR, owners[0])
         people = {_token(secrets, c): c.identity(_LEVEL) for c in CITIZENS}
         await put_sessions(conn, people, "sandbox.json", client_limits(settings))
     async with pool.connection() as conn:
-        return await _describe(conn, secrets, settings)
+        return {**await _describe(conn, secrets, settings), "relying_party": site}
 
 
 def person(fiscal_code: str, level: str) -> Identity:
@@ -286,34 +296,6 @@ async def _add_institutions(conn: Connection, secrets: Secrets, settings: Settin
                 conn, _ACTOR, owner, described(service), settings.sandbox_fiscal_code
             )
             await keys.create_pair(conn, secrets, _ACTOR, owner, created)
-
-
-async def _put_configurations(conn: Connection, secrets: Secrets, settings: Settings) -> None:
-    """At every start, for the server may have moved to another port."""
-    remote = {one.fiscal_code for one in INSTITUTIONS if one.remote}
-    known = {
-        row["institution_id"]: row["id"] for row in await conn.rows(queries.all_configurations)
-    }
-    for row in await list_institutions(conn):
-        if row["fiscal_code"] not in remote:
-            continue
-        wanted = wire.NewConfiguration(
-            "Contenuti remoti",
-            "Served by the sandbox's institution server",
-            "ONCE",
-            [],
-            False,
-            wire.Environment(
-                institution_server.base_url(settings),
-                wire.Authentication(
-                    institution_server.HEADER, institution_server.api_key(secrets), "API-KEY"
-                ),
-            ),
-        )
-        if row["id"] in known:
-            await configurations.replace(conn, secrets, row["id"], known[row["id"]], wanted)
-        else:
-            await configurations.create(conn, secrets, row["id"], wanted)
 
 
 async def _add_citizens(conn: Connection, settings: Settings) -> None:

@@ -30,6 +30,15 @@ document.querySelectorAll("[data-copy]").forEach((button) => {
   });
 });
 
+// A form that is answered once: pressed again while the answer is on its way, the answer would be lost.
+document.querySelectorAll("form[data-once]").forEach((form) => {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+  });
+  window.addEventListener("pageshow", () => { delete form.dataset.sent; });
+});
+
 // A menu closes when the focus leaves it, on Escape, and when something else is clicked.
 document.querySelectorAll("details.account").forEach((menu) => {
   const close = (event) => { if (!menu.contains(event.relatedTarget || event.target)) menu.open = false; };

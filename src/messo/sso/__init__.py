@@ -1,0 +1,9 @@
+"""Messo as an OpenID provider: institutions' sites sign citizens on, with what those agree to.
+
+Owns: sso.client, .signing_key, .access, .consent, .launch, .code, .assertion, .logout.
+Runs: sso.logout; periodics sso.keys and sso.forget.
+
+Read `authorize` (what a site asks), `decision` (what happens then), `codes` and `provider_routes`
+(what it gets), in this order; pages are in the inbox. Higher rooms use `launch`, `known_sites`,
+`history` and `logout`.
+"""
