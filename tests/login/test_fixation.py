@@ -24,7 +24,8 @@ from tests.conftest import Running
 from tests.login.browser import Visitor
 from tests.login.provider import sent
 from tests.login.test_flow import is_open
-from tests.world import ACTIVATED, AUTO, MANUAL
+from tests.sso.accesses import add_access, add_client
+from tests.world import ACTIVATED, AUTO, MANUAL, World
 
 L1, L2, L3 = (f"https://www.spid.gov.it/SpidL{number}" for number in (1, 2, 3))
 
@@ -34,6 +35,12 @@ def plant(visitor: Visitor, **cookies: str) -> None:
     visitor.client.cookies.clear()
     for name, value in cookies.items():
         visitor.client.cookies.set(name.replace("_", "-"), value, domain="127.0.0.1", path="/")
+
+
+async def told(pool: Pool) -> int:
+    """How many sites are going to be told of a logout."""
+    async with pool.connection() as conn:
+        return int(await conn.raw.fetchval("SELECT count(*) FROM sso.logout"))
 
 
 async def ids(pool: Pool, fiscal_code: str) -> list[str]:
@@ -109,12 +116,18 @@ async def test_each_login_has_a_new_token_and_form_token_and_goes_on_under_its_i
 
 
 async def test_somebody_else_at_the_same_browser_gets_a_session_of_their_own(
-    visitor: Visitor, pool: Pool
+    visitor: Visitor, pool: Pool, world: World
 ) -> None:
+    """The sites that the first was signed on to are told that it is over."""
+    await add_client(pool, world.anna, logout="https://rp.example.it/logout")
     first, second = make("TSTFIX80A01Y088"), make("TSTFIX80A01Y089")
     await visitor.log_in(first)
     (before,) = await ids(pool, first)
+    await add_access(pool, first, world.anna, session_id=before)
+    await visitor.log_in(first)
+    assert await told(pool) == 0, "the same citizen goes on"
     await visitor.log_in(second)
+    assert await told(pool) == 1
     (after,) = await ids(pool, second)
     assert after != before
     assert await ids(pool, first) == []

@@ -48,6 +48,7 @@ async def add_access(
     names: dict[str, str] | None = None,
     uri: str = "https://rp.example.it/callback",
     message_id: str | None = None,
+    session_id: str = "session",
 ) -> str:
     """One access; its id."""
     moment = at or clock.now()
@@ -56,7 +57,7 @@ async def add_access(
         await conn.raw.execute(
             "INSERT INTO sso.access (bucket, fiscal_code, id, client_id, service_id, redirect_uri, "
             "names, outcome, claims, message_id, session_id, requested_at, settled_at) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'session', $11, $12)",
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             conn.bucket(fiscal_code),
             fiscal_code,
             access_id,
@@ -67,6 +68,7 @@ async def add_access(
             outcome,
             list(claims),
             message_id,
+            session_id,
             moment,
             None if outcome == "requested" else moment + timedelta(seconds=5),
         )

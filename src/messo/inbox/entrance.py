@@ -59,13 +59,13 @@ async def finish(visit: Visit) -> Response:
             response = redirect(address)
         else:
             await site.welcome(conn, finished.identity)
-            await _make_room(visit, conn, finished.identity.fiscal_code)
             token = await site.web.open_session(
                 conn,
                 finished.identity,
                 request.headers.get("user-agent", ""),
                 request.cookies.get(site.web.session_cookie),
             )
+            await _make_room(visit, conn, finished.identity.fiscal_code)
             response = redirect(finished.return_to)
             site.web.set_session(response, token)
     site.web.clear_pending(response)

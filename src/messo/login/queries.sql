@@ -38,6 +38,12 @@ FROM login.session AS s
 WHERE s.bucket = :bucket AND s.digest = :digest AND s.kind = :kind AND s.expires_at > :now
   AND s.seen_at > :idle_since;
 
+-- name: hold_session
+-- A logout at the same moment waits, and then finds what was done in the session's name.
+SELECT s.id FROM login.session AS s
+WHERE s.bucket = :bucket AND s.digest = :digest
+FOR SHARE;
+
 -- name: touch_session
 -- At most once a minute for each session.
 UPDATE login.session AS s SET seen_at = :now WHERE s.bucket = :bucket AND s.digest = :digest;

@@ -181,6 +181,15 @@ async def find_by_digest(
     return _session(row)
 
 
+async def hold_session(conn: Connection, digest: bytes) -> bool:
+    """Keep a session from being closed until this transaction ends; False if it has been.
+
+    What is done in its name is then there for whoever closes it.
+    """
+    row = await conn.row(queries.hold_session, bucket=conn.bucket(digest.hex()), digest=digest)
+    return row is not None
+
+
 async def list_sessions(conn: Connection, fiscal_code: str, limits: Limits) -> list[Session]:
     """A citizen's open sessions of both kinds, the one used last first. `limits`: of browsers."""
     now = clock.now()

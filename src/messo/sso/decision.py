@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from messo.base.crypto import Secrets
 from messo.base.db import Connection
-from messo.login import Demand, Session
+from messo.login import Demand, Session, hold_session
 from messo.sso import access, codes, consents, launch
 from messo.sso.authorize import Asked, RefusedError
 from messo.sso.claims import asked_for, is_optional, subject
@@ -162,6 +162,8 @@ class Provider:
     ) -> str | None:
         asked, session = question.asked, citizen.session
         claims = [claim for claim in question.claims if claim in agreed]
+        if not await hold_session(conn, session.digest):
+            return None
         if not await access.settle(conn, citizen.fiscal_code, asked.id, "granted", claims):
             return None
         email = citizen.email if "email" in claims else None
