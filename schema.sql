@@ -813,10 +813,12 @@ CREATE TABLE sso.access (
     names jsonb NOT NULL,
     outcome text NOT NULL,
     claims text[] NOT NULL,
+    terms text DEFAULT ''::text NOT NULL,
     message_id text COLLATE pg_catalog."C",
     session_id text NOT NULL COLLATE pg_catalog."C",
     requested_at timestamp with time zone NOT NULL,
     settled_at timestamp with time zone,
+    ended_at timestamp with time zone,
     CONSTRAINT access_outcome_check CHECK ((outcome = ANY (ARRAY['requested'::text, 'granted'::text, 'redeemed'::text, 'refused'::text, 'failed'::text])))
 );
 
@@ -826,7 +828,11 @@ COMMENT ON COLUMN sso.access.names IS '{it, en}: how the citizen knows the place
 
 COMMENT ON COLUMN sso.access.claims IS 'What was handed over; before that, what was asked for.';
 
+COMMENT ON COLUMN sso.access.terms IS 'A digest of what the citizen was shown, so that they agree to nothing else.';
+
 COMMENT ON COLUMN sso.access.session_id IS 'The session here in which it happened.';
+
+COMMENT ON COLUMN sso.access.ended_at IS 'The citizen logged out or took the consent back soon after: code and token are void.';
 
 CREATE TABLE sso.assertion (
     bucket smallint NOT NULL,

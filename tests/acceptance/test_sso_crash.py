@@ -111,6 +111,7 @@ async def _mint(conn: Connection, site: Site, client_id: str, count: int) -> lis
             Grant(
                 await _granted(conn, client_id),
                 AUTO,
+                "sub",
                 "Ada",
                 "Prova",
                 ["fiscal_code"],

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,12 +15,13 @@ from joserfc.jwk import KeySet
 
 from messo.base import clock
 from messo.base.crypto import Secrets
-from messo.base.db import Pool
+from messo.base.db import Connection, Pool
 from messo.base.ids import new_id
 from messo.base.outbound import Limits, Outbound
 from messo.base.outward import Sending
-from messo.sso import logout_step
+from messo.sso import logout, logout_step
 from messo.sso.keys import Keys
+from messo.sso.logout import Entered
 from tests.events.receiver import HANG, RESET, status
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -157,19 +158,21 @@ async def let_in(
     session_id: str,
     outcome: str = "redeemed",
     at: datetime | None = None,
+    claims: Sequence[str] = ("fiscal_code",),
 ) -> None:
     """The citizen was signed on to this client in that session, or something else came of it."""
     async with pool.transaction() as conn:
         await conn.raw.execute(
             "INSERT INTO sso.access (bucket, fiscal_code, id, client_id, service_id, redirect_uri, "
             "names, outcome, claims, session_id, requested_at) VALUES ($1, $2, $3, $4, $5, "
-            "'https://comune.example.org/back', '{}', $6, '{}', $7, $8)",
+            "'https://comune.example.org/back', '{}', $6, $7, $8, $9)",
             conn.bucket(fiscal_code),
             fiscal_code,
             new_id(),
             client_id,
             client_id.removesuffix("-test"),
             outcome,
+            list(claims),
             session_id,
             at or clock.now(),
         )
@@ -221,3 +224,15 @@ class Post:
     async def _rows(self, sql: str) -> list[dict[str, Any]]:
         async with self.pool.connection() as conn:
             return [dict(row) for row in await conn.raw.fetch(sql)]
+
+
+async def tell(
+    conn: Connection,
+    secrets: Secrets,
+    clients: Sequence[str],
+    fiscal_code: str,
+    session_id: str | None,
+) -> int:
+    """Queue a logout for sites that have got the fiscal code."""
+    entered = [Entered(client, session_id, knows_code=True) for client in clients]
+    return await logout.queue(conn, secrets, fiscal_code, entered)

@@ -26,7 +26,7 @@ from tests.base.test_outbound import serving
 from tests.conftest import Running
 from tests.events.receiver import GARBAGE, HANG, HUGE, RESET, status
 from tests.inbox.pages import LEVEL, Browser, log_in
-from tests.sso.site_told import LOOPBACK, OK, Post, TellingSite, let_in, register, telling
+from tests.sso.site_told import LOOPBACK, OK, Post, TellingSite, let_in, register, tell, telling
 from tests.world import ACTIVATED, AUTO, MANUAL, World
 
 pytestmark = pytest.mark.anyio
@@ -77,7 +77,7 @@ async def end(pool: Pool, secrets: Secrets, fiscal_code: str, session_ids: list[
 async def queue_one(post: Post, site: TellingSite, world: World) -> str:
     client_id = await register(post.pool, world.anna.id, site.uri)
     async with post.pool.transaction() as conn:
-        assert await logout.queue(conn, post.secrets, [client_id], AUTO, "S1") == 1
+        assert await tell(conn, post.secrets, [client_id], AUTO, "S1") == 1
     return client_id
 
 
@@ -187,12 +187,24 @@ async def test_nothing_that_is_stored_names_the_citizen(
     assert opened.sub == AUTO
 
 
+async def test_a_site_that_never_got_the_fiscal_code_is_not_told_it(
+    post: Post, told: TellingSite, world: World
+) -> None:
+    """Its type was changed after the citizen had agreed to less."""
+    client_id = await register(post.pool, world.anna.id, told.uri, subject_type="fiscal_code")
+    await let_in(post.pool, AUTO, client_id, "S1", claims=("given_name",))
+    await end(post.pool, post.secrets, AUTO, ["S1"])
+    (row,) = await post.left()
+    opened = logout.unseal(post.secrets, row["id"], row["sealed"])
+    assert len(opened.sub) == 43
+
+
 async def test_what_is_rolled_back_is_not_told(post: Post, told: TellingSite, world: World) -> None:
     client_id = await register(post.pool, world.anna.id, told.uri)
 
     async def fail() -> None:
         async with post.pool.transaction() as conn:
-            assert await logout.queue(conn, post.secrets, [client_id], AUTO, None) == 1
+            assert await tell(conn, post.secrets, [client_id], AUTO, None) == 1
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -206,9 +218,9 @@ async def test_clients_that_do_not_exist_are_passed_over(
     client_id = await register(post.pool, world.anna.id, told.uri)
     async with post.pool.transaction() as conn:
         ids = ["nobody", client_id, world.bruno.id]
-        assert await logout.queue(conn, post.secrets, ids, AUTO, None) == 1
-        assert await logout.queue(conn, post.secrets, [], AUTO, None) == 0
-        assert await logout.queue(conn, post.secrets, ["nobody"], AUTO, None) == 0
+        assert await tell(conn, post.secrets, ids, AUTO, None) == 1
+        assert await tell(conn, post.secrets, [], AUTO, None) == 0
+        assert await tell(conn, post.secrets, ["nobody"], AUTO, None) == 0
     await post.round()
     assert [one.claims["aud"] for one in told.told] == [client_id]
 
@@ -346,8 +358,8 @@ async def test_a_site_that_hangs_holds_up_nobody(
         quick = await register(post.pool, world.bruno.id, good.uri)
         async with post.pool.transaction() as conn:
             for number in range(60):
-                await logout.queue(conn, post.secrets, [hanging], AUTO, f"S{number}")
-            await logout.queue(conn, post.secrets, [quick], AUTO, "S1")
+                await tell(conn, post.secrets, [hanging], AUTO, f"S{number}")
+            await tell(conn, post.secrets, [quick], AUTO, "S1")
         sending = asyncio.create_task(post.round())
         await asyncio.wait_for(good.arrived.wait(), 5)
         assert not sending.done(), "the others are still under way"
@@ -375,7 +387,7 @@ async def test_two_workers_share_what_there_is(post: Post, told: TellingSite, wo
     client_id = await register(post.pool, world.anna.id, told.uri)
     async with post.pool.transaction() as conn:
         for number in range(20):
-            await logout.queue(conn, post.secrets, [client_id], AUTO, f"S{number}")
+            await tell(conn, post.secrets, [client_id], AUTO, f"S{number}")
     await asyncio.gather(*(post.round() for _ in range(3)))
     await post.round()
     assert len({one.whose for one in told.told}) == len(told.told) == 20

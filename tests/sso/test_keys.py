@@ -22,7 +22,7 @@ from tests.sso.party import Party, consent
 
 pytestmark = pytest.mark.anyio
 
-_WORKERS, _LOGINS, _ROTATIONS = 4, 15, 8
+_WORKERS, _LOGINS, _ROTATIONS = 4, 15, 4
 _SOON = timedelta(seconds=1.5)  # longer than a process may be behind: what SOON is in life
 
 
@@ -72,14 +72,13 @@ async def test_rotation_under_load_breaks_no_login(
         for _ in range(_ROTATIONS):
             async with pool.transaction() as conn:
                 await keys.rotate(conn, secrets, "tests", after=_SOON)
-            await asyncio.sleep(0.3)
-        await asyncio.sleep(_SOON.total_seconds() + 0.5)
+            await asyncio.sleep(_SOON.total_seconds() + 0.2)
         over.set()
 
     done = await asyncio.gather(rotate(), *(log_in(number) for number in range(_WORKERS)))
     assert sum(count or 0 for count in done) >= _WORKERS * _LOGINS
     assert len(kids) >= 3, "the keys did not change while citizens logged in"
-    assert caching.reads < _ROTATIONS * 2, "each new key was read for, not each token"
+    assert caching.reads <= (_ROTATIONS + 1) * _WORKERS, "read for each new key, not each token"
 
 
 async def test_a_key_is_published_before_it_signs_and_after(

@@ -87,4 +87,7 @@ def _ask(visit: Visit, ending: Ending) -> Response:
 
 def _refused(visit: Visit, problem: Problem) -> Response:
     """Nobody is sent anywhere: an address that is not registered may be anybody's."""
-    return visit.page("sso_logout.html", problem.status, asked=None, wrong=problem.detail)
+    # Not with its own address in it: that may hold a token.
+    return visit.page(
+        "sso_logout.html", problem.status, asked=None, wrong=problem.detail, address=PATH
+    )

@@ -105,8 +105,8 @@ async def answer(visit: Visit) -> Response:
         step = await provider.question(visit.conn, asked, citizen)
     except RefusedError as error:
         return _refused(visit, error)
-    if not isinstance(step, Question):  # the page says what is missing
-        return _go(_PAGE + asked.id)
+    if not isinstance(step, Question) or step.has_changed:
+        return _go(_PAGE + asked.id)  # which says what is missing, or what has changed
     if visit.form.get("action") == "agree":
         address = await provider.agree(
             visit.conn,
@@ -198,7 +198,10 @@ def _refused(visit: Visit, error: RefusedError) -> Response:
     if is_app(visit.request):
         body = {"error": error.error, "error_description": error.description}
         return JSONResponse(body, 400, _NOT_KEPT)
-    return visit.page("sso_refused.html", 400, why=error.error, description=error.description)
+    # Not with its own address in it: that is the site's, and may name somebody.
+    return visit.page(
+        "sso_refused.html", 400, why=error.error, description=error.description, address="/"
+    )
 
 
 def _too_late(visit: Visit) -> Response:

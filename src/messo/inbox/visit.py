@@ -89,6 +89,7 @@ class Visit:
     def page(self, template: str, status: int = 200, **values: Any) -> Response:  # noqa: ANN401
         """A page, with the frame around it as this visitor sees it."""
         csrf = self.site.web.csrf_token(self.session) if self.session else ""
+        values.setdefault("address", _address(self.request))
         return self.site.render(
             template,
             self.texts,
@@ -97,7 +98,6 @@ class Visit:
             onboarded=self._profile is not None and is_onboarded(self._profile, self.site),
             csrf=csrf,
             path=self.request.url.path,
-            address=_address(self.request),
             **values,
         )
 

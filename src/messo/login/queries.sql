@@ -42,7 +42,7 @@ WHERE s.bucket = :bucket AND s.digest = :digest AND s.kind = :kind AND s.expires
 -- A logout at the same moment waits, and then finds what was done in the session's name.
 SELECT s.id FROM login.session AS s
 WHERE s.bucket = :bucket AND s.digest = :digest
-FOR SHARE;
+FOR KEY SHARE;
 
 -- name: touch_session
 -- At most once a minute for each session.

@@ -60,16 +60,20 @@ CREATE TABLE sso.access (
     outcome text NOT NULL
     CHECK (outcome IN ('requested', 'granted', 'redeemed', 'refused', 'failed')),
     claims text [] NOT NULL,
+    terms text NOT NULL DEFAULT '',
     message_id text COLLATE "C",
     session_id text COLLATE "C" NOT NULL,
     requested_at timestamptz NOT NULL,
     settled_at timestamptz,
+    ended_at timestamptz,
     PRIMARY KEY (bucket, fiscal_code, id)
 );
 CREATE INDEX access_by_age ON sso.access (bucket, id);
 COMMENT ON TABLE sso.access IS 'Every time somebody asked who a citizen is, and what came of it.';
 COMMENT ON COLUMN sso.access.names IS '{it, en}: how the citizen knows the place they went to, as it was called then.';
 COMMENT ON COLUMN sso.access.claims IS 'What was handed over; before that, what was asked for.';
+COMMENT ON COLUMN sso.access.terms IS 'A digest of what the citizen was shown, so that they agree to nothing else.';
+COMMENT ON COLUMN sso.access.ended_at IS 'The citizen logged out or took the consent back soon after: code and token are void.';
 COMMENT ON COLUMN sso.access.session_id IS 'The session here in which it happened.';
 
 CREATE TABLE sso.consent (

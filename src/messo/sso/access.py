@@ -5,13 +5,14 @@ request is answered once.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Literal
 
 import msgspec
 
 from messo.base import clock
 from messo.base.db import Connection
-from messo.sso.authorize import Asked
+from messo.sso.authorize import SECONDS, Asked
 from messo.sso.clients import Client, queries
 
 Outcome = Literal["requested", "granted", "redeemed", "refused", "failed"]
@@ -24,9 +25,21 @@ async def begin(
     asked: Asked,
     client: Client,
     claims: Sequence[str],
+    terms: str,
     message_id: str | None,
 ) -> None:
-    """A site asks who this citizen is. Looking twice at the same question is one access."""
+    """A site asks who this citizen is. Looking twice at the same question is one access.
+
+    Of the questions of a site that nobody answered only this one is kept: a page elsewhere can
+    make a browser ask as often as it likes.
+    """
+    await conn.run(
+        queries.drop_unanswered,
+        bucket=conn.bucket(fiscal_code),
+        fiscal_code=fiscal_code,
+        client_id=client.id,
+        before=clock.now() - timedelta(seconds=SECONDS),
+    )
     redirect = client.redirect(asked.redirect_uri)
     names = {"it": redirect.it, "en": redirect.en or redirect.it} if redirect else {}
     await conn.run(
@@ -39,6 +52,7 @@ async def begin(
         redirect_uri=asked.redirect_uri,
         names=msgspec.json.encode(names).decode(),
         claims=list(claims),
+        terms=terms,
         message_id=message_id,
         session_id=session_id,
         now=clock.now(),
@@ -57,7 +71,8 @@ async def settle(
         "granted": ["requested"],
         "refused": ["requested"],
         "redeemed": ["granted"],
-        "failed": ["requested", "granted", "redeemed"],
+        # What a site has got is not taken back: a code that comes twice changes nothing here.
+        "failed": ["requested", "granted"],
     }[outcome]
     written = await conn.run(
         queries.settle_access,
@@ -70,6 +85,17 @@ async def settle(
         now=clock.now(),
     )
     return written > 0
+
+
+async def shown_terms(conn: Connection, fiscal_code: str, access_id: str) -> str | None:
+    """The terms of the question as it was shown; None if none waits for an answer."""
+    found: str | None = await conn.value(
+        queries.shown_terms,
+        bucket=conn.bucket(fiscal_code),
+        fiscal_code=fiscal_code,
+        id=access_id,
+    )
+    return found
 
 
 async def stands(conn: Connection, fiscal_code: str, access_id: str) -> bool:

@@ -88,9 +88,13 @@ def email_of(given: str | None, profile: Profile | None) -> tuple[str, bool] | N
     return (given, False) if given else None
 
 
-def subject(secrets: Secrets, client: Client, fiscal_code: str) -> str:
-    """The `sub`: for each service another one that says nothing (section 8.1), or the fiscal code."""
-    if client.subject_type == "fiscal_code":
+def subject(secrets: Secrets, client: Client, fiscal_code: str, *, knows_code: bool = True) -> str:
+    """The `sub`: for each service another one that says nothing (section 8.1), or the fiscal code.
+
+    `knows_code`: whether the site may have the fiscal code. A client may have become of that type
+    after the citizen had agreed to less.
+    """
+    if client.subject_type == "fiscal_code" and knows_code:
         return fiscal_code
     return _text(secrets.keyed_digest(f"sso.sub:{client.service_id}:{fiscal_code}"))
 

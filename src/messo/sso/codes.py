@@ -30,6 +30,7 @@ class Grant(msgspec.Struct, frozen=True, tag="sso.grant"):
 
     access_id: str
     fiscal_code: str
+    sub: str
     name: str
     family_name: str
     claims: list[str]

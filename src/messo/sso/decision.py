@@ -3,13 +3,15 @@
 OpenID Connect Core 1.0, sections 3.1.2.3 to 3.1.2.6.
 """
 
+import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from messo.base.crypto import Secrets
 from messo.base.db import Connection
 from messo.login import Demand, Session, hold_session
+from messo.recipients.profile import lock_profile
 from messo.sso import access, codes, consents, launch
 from messo.sso.authorize import Asked, RefusedError
 from messo.sso.claims import asked_for, is_optional, subject
@@ -48,7 +50,10 @@ class LogIn:
 
 @dataclass(frozen=True)
 class Question:
-    """What the citizen has to decide. `optional`: what they may refuse and still go on."""
+    """What the citizen has to decide. `optional`: what they may refuse and still go on.
+
+    `has_changed`: since it was shown, so that an answer is to another question.
+    """
 
     asked: Asked
     client: Client
@@ -56,6 +61,13 @@ class Question:
     claims: tuple[Claim, ...]
     optional: frozenset[Claim]
     remembered: Consent | None
+    has_changed: bool = False
+
+    @property
+    def terms(self) -> str:
+        """What an answer is good for: the client may be changed while the citizen reads."""
+        shown = (self.claims, sorted(self.optional), self.client.subject_type, self.place)
+        return hashlib.sha256(repr(shown).encode()).hexdigest()[:32]
 
 
 Step = Back | LogIn | Question
@@ -93,6 +105,7 @@ class Provider:
             asked,
             step.client,
             step.claims,
+            step.terms,
             ticket.message_id if ticket else None,
         )
         if step.remembered is not None and is_silent:
@@ -103,6 +116,10 @@ class Provider:
     async def question(self, conn: Connection, asked: Asked, citizen: Citizen) -> Step:
         """What this citizen has to decide, if they may: nothing is written."""
         client, place = await _registered(conn, asked)
+        # Whoever changes anything of a citizen: an erasure or a withdrawal at the same moment waits,
+        # or has been, and then there is nobody or nothing remembered.
+        if await lock_profile(conn, citizen.fiscal_code) is None:
+            return self._to_login(asked, Demand(self._enough(client, asked), fresh=True))
         enough = self._enough(client, asked)
         demand = _missing(asked, citizen.session, enough)
         if demand is not None and citizen.session.created_at >= _moment(asked.made_at):
@@ -123,7 +140,9 @@ class Provider:
         claims = asked_for(client, asked.scopes, has_email=citizen.email is not None)
         optional = frozenset(claim for claim in claims if is_optional(client, claim))
         known = await consents.remembered(conn, citizen.fiscal_code, client)
-        return Question(asked, client, place, claims, optional, known)
+        found = Question(asked, client, place, claims, optional, known)
+        shown = await access.shown_terms(conn, citizen.fiscal_code, asked.id)
+        return replace(found, has_changed=shown not in (None, found.terms))
 
     async def agree(
         self,
@@ -170,6 +189,7 @@ class Provider:
         grant = Grant(
             access_id=asked.id,
             fiscal_code=citizen.fiscal_code,
+            sub=self._subject(question.client, citizen),
             name=session.identity.name,
             family_name=session.identity.family_name,
             claims=list(claims),

@@ -12,6 +12,7 @@ from messo.base.crypto import Secrets
 from messo.base.db import Connection
 from messo.base.parameters import storable
 from messo.operations import record
+from messo.recipients.profile import lock_profile
 from messo.sso import consents, logout
 from messo.sso.access import Outcome
 from messo.sso.authorize import SECONDS
@@ -154,6 +155,8 @@ async def withdraw(conn: Connection, secrets: Secrets, fiscal_code: str, client_
 
     False if it is not remembered and has never let this citizen in.
     """
+    # A login without a question that is under way is over before, or finds nothing remembered.
+    await lock_profile(conn, fiscal_code)
     site = await find_visited(conn, fiscal_code, client_id)
     if site is None:
         return False

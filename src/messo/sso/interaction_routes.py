@@ -74,6 +74,8 @@ class InteractionRoutes:
         ticked = [claim for claim, names in _DATA.items() if names[0] in decided.optional]
 
         async def agree(conn: Connection, question: Question, citizen: Citizen) -> str | None:
+            if question.has_changed:
+                return None
             return await self.provider.agree(
                 conn, question, citizen, ticked, remember=decided.remember
             )
@@ -93,7 +95,11 @@ class InteractionRoutes:
         except RefusedError as error:
             raise _void(error) from None
         if address is None:
-            raise Problem(409, "Conflict", "This question was answered before, or is void.")
+            raise Problem(
+                409,
+                "Conflict",
+                "This question was answered before, is void, or has changed: ask for it again.",
+            )
         return self._back(asked, address)
 
     def _asked(self, request: Request) -> Asked:

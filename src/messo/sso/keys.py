@@ -26,6 +26,7 @@ LIFE = timedelta(days=90)
 AHEAD = timedelta(days=1)
 OVERLAP = timedelta(days=1)
 SOON = timedelta(minutes=10)  # longer than what we say of our keys may be cached
+_CLOCKS_DIFFER = timedelta(minutes=5)  # of two servers: the first key signs on both at once
 _FRESH_S = 1.0  # a key taken away in an emergency is gone everywhere so soon
 _RSA_BITS = 2048  # signing with 3072 takes three times as long; these sign for 90 days
 
@@ -99,7 +100,7 @@ async def tend(conn: Connection, secrets: Secrets) -> bool:
     await conn.run(queries.lock_signing_keys)
     rows, now = await list_keys(conn), clock.now()
     for alg in _missing(rows):
-        await _add(conn, secrets, alg, now)
+        await _add(conn, secrets, alg, now - _CLOCKS_DIFFER)
     for alg in ALGORITHMS:
         newest = max((row["active_at"] for row in rows if row["alg"] == alg), default=None)
         if newest is not None and newest + LIFE - AHEAD <= now:
@@ -124,6 +125,7 @@ async def rotate(
     await tend(conn, secrets)  # where there are none yet, something has to sign until then
     now = clock.now()
     active_at = now if compromised else now + after
+    await conn.run(queries.drop_future_signing_keys, after=now)
     added = [await _add(conn, secrets, alg, active_at) for alg in ALGORITHMS]
     if compromised:
         await conn.run(queries.retire_signing_keys, kids=added, at=now)

@@ -5,6 +5,7 @@ OpenID Connect Back-Channel Logout 1.0. What is told is sealed until it is sent 
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,8 +14,8 @@ from messo.base.crypto import Secrets
 from messo.base.db import Connection
 from messo.base.ids import new_id
 from messo.sso import claims
-from messo.sso.clients import client_of, queries
-from messo.sso.codes import LIFE as CODE_LIFE
+from messo.sso.clients import Client, client_of, queries
+from messo.sso.codes import LIFE, TOKEN_LIFE
 
 LOGOUT = "sso.logout"
 _REMEMBERED = timedelta(days=30)  # no site's own session is expected to last longer
@@ -27,19 +28,15 @@ class Ended(msgspec.Struct, frozen=True):
     sid: str | None
 
 
-async def queue(
-    conn: Connection,
-    secrets: Secrets,
-    client_ids: Sequence[str],
-    fiscal_code: str,
-    session_id: str | None,
-) -> int:
-    """Tell each of these clients once, in the caller's transaction; how many will be told.
+class Entered(NamedTuple):
+    """A site that a citizen was let in at. `session_id` None: whatever they have there.
 
-    Those that do not exist or take no logout are passed over. `session_id` None: whatever the
-    citizen's sessions there came from.
+    `knows_code`: whether it has got the fiscal code, so that it may be told by it.
     """
-    return await _queue(conn, secrets, fiscal_code, [(one, session_id) for one in client_ids])
+
+    client_id: str
+    session_id: str | None
+    knows_code: bool
 
 
 async def of_sessions(
@@ -48,44 +45,36 @@ async def of_sessions(
     """Tell every site that this citizen was signed on to in these sessions; how many tellings.
 
     None: in any session, and each site is told once that all of theirs are over. The sessions
-    themselves need not be there any more. Codes of theirs that are under way are worth nothing.
+    themselves need not be there any more. Codes and tokens of theirs are worth nothing.
     """
-    await _void_codes(conn, fiscal_code, session_ids, None)
-    rows = await conn.rows(
-        queries.list_entered,
-        bucket=conn.bucket(fiscal_code),
-        fiscal_code=fiscal_code,
-        session_ids=session_ids,
-        since=clock.now() - _REMEMBERED,
-    )
-    ended = {
-        (row["client_id"], None if session_ids is None else str(row["session_id"])) for row in rows
-    }
-    return await _queue(conn, secrets, fiscal_code, sorted(ended, key=str))
+    return await _end(conn, secrets, fiscal_code, session_ids, None)
 
 
-async def of_client(conn: Connection, secrets: Secrets, fiscal_code: str, client_id: str) -> None:
+async def of_client(conn: Connection, secrets: Secrets, fiscal_code: str, client_id: str) -> int:
     """Tell this site that all it has of this citizen is over; its codes are worth nothing."""
-    await _void_codes(conn, fiscal_code, None, [client_id])
-    await queue(conn, secrets, [client_id], fiscal_code, None)
+    return await _end(conn, secrets, fiscal_code, None, [client_id])
 
 
-async def _void_codes(
+async def _end(
     conn: Connection,
+    secrets: Secrets,
     fiscal_code: str,
     session_ids: Sequence[str] | None,
     client_ids: Sequence[str] | None,
-) -> None:
+) -> int:
     now = clock.now()
-    await conn.run(
-        queries.end_open_accesses,
-        bucket=conn.bucket(fiscal_code),
-        fiscal_code=fiscal_code,
-        session_ids=session_ids,
-        client_ids=client_ids,
-        now=now,
-        since=now - CODE_LIFE,
-    )
+    whose = {
+        "bucket": conn.bucket(fiscal_code),
+        "fiscal_code": fiscal_code,
+        "session_ids": session_ids,
+        "client_ids": client_ids,
+    }
+    await conn.run(queries.end_accesses, **whose, now=now, since=now - LIFE - TOKEN_LIFE)
+    rows = await conn.rows(queries.list_entered, **whose, since=now - _REMEMBERED)
+    entered = [
+        Entered(row["client_id"], row["session_id"] or None, row["knows_code"]) for row in rows
+    ]
+    return await queue(conn, secrets, fiscal_code, entered)
 
 
 def seal(secrets: Secrets, logout_id: str, ended: Ended) -> bytes:
@@ -98,33 +87,27 @@ def unseal(secrets: Secrets, logout_id: str, sealed: bytes) -> Ended:
     return msgspec.json.decode(secrets.unseal(sealed, _about(logout_id)), type=Ended)
 
 
-async def _queue(
-    conn: Connection,
-    secrets: Secrets,
-    fiscal_code: str,
-    ended: Sequence[tuple[str, str | None]],
+async def queue(
+    conn: Connection, secrets: Secrets, fiscal_code: str, entered: Sequence[Entered]
 ) -> int:
-    if not ended:
+    """Tell each of these once, in the caller's transaction; how many will be told.
+
+    Clients that do not exist or take no logout are passed over.
+    """
+    if not entered:
         return 0
     rows = await conn.rows(
-        queries.find_clients_to_tell, ids=sorted({client_id for client_id, _ in ended})
+        queries.find_clients_to_tell, ids=sorted({one.client_id for one in entered})
     )
     known = {row["id"]: client_of(row) for row in rows}
-    told = [(known[client_id], session) for client_id, session in ended if client_id in known]
+    told = [(known[one.client_id], one) for one in entered if one.client_id in known]
     if not told:
         return 0
     ids = [new_id() for _ in told]
     buckets, now = [conn.bucket(one) for one in ids], clock.now()
     sealed = [
-        seal(
-            secrets,
-            logout_id,
-            Ended(
-                claims.subject(secrets, client, fiscal_code),
-                claims.session_reference(secrets, client, session) if session else None,
-            ),
-        )
-        for logout_id, (client, session) in zip(ids, told, strict=True)
+        seal(secrets, logout_id, _ended(secrets, client, fiscal_code, one))
+        for logout_id, (client, one) in zip(ids, told, strict=True)
     ]
     await conn.run(
         queries.put_logouts,
@@ -138,6 +121,14 @@ async def _queue(
     lanes = [work.lane_of(client.id) for client, _ in told]
     await work.queue_across(conn, buckets, LOGOUT, ids, lanes, now)
     return len(told)
+
+
+def _ended(secrets: Secrets, client: Client, fiscal_code: str, entered: Entered) -> Ended:
+    session = entered.session_id
+    return Ended(
+        claims.subject(secrets, client, fiscal_code, knows_code=entered.knows_code),
+        claims.session_reference(secrets, client, session) if session else None,
+    )
 
 
 def _about(logout_id: str) -> str:

@@ -91,7 +91,7 @@ class ProviderRoutes:
         grant = found[1]
         email = (grant.email, grant.email_verified) if grant.email is not None else None
         body = {
-            "sub": claims.subject(self.secrets, client, grant.fiscal_code),
+            "sub": grant.sub,
             **claims.values(grant, email, grant.claims),
         }
         return Answer(200, msgspec.json.encode(body), [JSON, *NO_STORE])
@@ -113,7 +113,7 @@ class ProviderRoutes:
         now = int(clock.now().timestamp())
         found: dict[str, Any] = {
             "iss": discovery.issuer(self.settings.public_url),
-            "sub": claims.subject(self.secrets, client, grant.fiscal_code),
+            "sub": grant.sub,
             "aud": client.id,
             "exp": now + _ID_TOKEN_S,
             "iat": now,

@@ -29,6 +29,10 @@ ORDER BY k.active_at, k.kid;
 INSERT INTO sso.signing_key (kid, alg, encrypted, created_at, active_at)
 VALUES (:kid, :alg, :encrypted, :now, :active_at);
 
+-- name: drop_future_signing_keys
+-- Keys that have not signed yet: others are made in their place.
+DELETE FROM sso.signing_key AS k WHERE k.active_at > :after;
+
 -- name: supersede_signing_keys
 -- A key keeps the end it has: whatever comes after it never lengthens its life.
 UPDATE sso.signing_key AS k SET retired_at = :at WHERE k.alg = :alg AND k.retired_at IS NULL;
@@ -71,31 +75,43 @@ WHERE c.bucket = :bucket AND c.id = :id AND c.token_digest = :digest AND c.revok
   AND c.used_at > :since;
 
 -- name: begin_access
--- The page may be loaded again: the first time counts.
-INSERT INTO sso.access (
-    bucket, fiscal_code, id, client_id, service_id, redirect_uri, names, outcome, claims,
+-- The page may be loaded again, and may show something else then. What was answered stays.
+INSERT INTO sso.access AS a (
+    bucket, fiscal_code, id, client_id, service_id, redirect_uri, names, outcome, claims, terms,
     message_id, session_id, requested_at
 )
 VALUES (
     :bucket, :fiscal_code, :id, :client_id, :service_id, :redirect_uri, :names::text::jsonb,
-    'requested', :claims, :message_id, :session_id, :now
+    'requested', :claims, :terms, :message_id, :session_id, :now
 )
-ON CONFLICT DO NOTHING;
+ON CONFLICT (bucket, fiscal_code, id) DO UPDATE
+    SET claims = excluded.claims, terms = excluded.terms
+    WHERE a.outcome = 'requested';
+
+-- name: shown_terms
+-- By primary key: what the citizen was shown, while it waits for their answer.
+SELECT a.terms FROM sso.access AS a
+WHERE a.bucket = :bucket AND a.fiscal_code = :fiscal_code AND a.id = :id
+  AND a.outcome = 'requested';
 
 -- name: settle_access
--- Only from the states before it: what a citizen answered once is not answered again. What the
--- site has got already is not taken back by a failure.
+-- Only from the states before it: what a citizen answered once is not answered again.
 UPDATE sso.access AS a
-SET outcome = :outcome, settled_at = :now,
-    claims = CASE WHEN a.outcome = 'redeemed' THEN a.claims ELSE coalesce(:claims::text[], a.claims) END
+SET outcome = :outcome, settled_at = :now, claims = coalesce(:claims::text[], a.claims)
 WHERE a.bucket = :bucket AND a.fiscal_code = :fiscal_code AND a.id = :id
-  AND a.outcome = ANY(:before::text[]);
+  AND a.outcome = ANY(:before::text[]) AND a.ended_at IS NULL;
+
+-- name: drop_unanswered
+-- Questions that cannot be answered any more. By primary key's beginning: the few of one citizen.
+DELETE FROM sso.access AS a
+WHERE a.bucket = :bucket AND a.fiscal_code = :fiscal_code AND a.client_id = :client_id
+  AND a.outcome = 'requested' AND a.requested_at < :before;
 
 -- name: access_stands
 -- By primary key, for each use of an access token.
 SELECT a.id FROM sso.access AS a
 WHERE a.bucket = :bucket AND a.fiscal_code = :fiscal_code AND a.id = :id
-  AND a.outcome = 'redeemed';
+  AND a.outcome = 'redeemed' AND a.ended_at IS NULL;
 
 -- name: find_consent
 -- By primary key; what has run out is asked for anew.
@@ -200,7 +216,7 @@ SELECT
     EXISTS (
         SELECT 1 FROM sso.access AS a
         WHERE a.bucket = :bucket AND a.fiscal_code = :fiscal_code AND a.client_id = :client_id
-          AND a.outcome IN ('redeemed', 'failed')
+          AND a.outcome = 'redeemed'
     ) AS was_let_in
 FROM services.service AS s
 INNER JOIN services.institution AS i ON i.id = s.institution_id
@@ -210,7 +226,7 @@ WHERE s.id = :service_id;
 -- Part of erasing a citizen. The sites that let them in are told.
 DELETE FROM sso.access AS a
 WHERE a.bucket = :bucket AND a.fiscal_code = :fiscal_code AND a.requested_at < :before
-RETURNING a.client_id, a.outcome;
+RETURNING a.client_id, a.outcome, a.claims;
 
 -- name: erase_consents
 -- Part of erasing a citizen.
@@ -280,21 +296,31 @@ USING (
 WHERE a.bucket = :bucket AND a.fiscal_code = old.fiscal_code AND a.id = old.id;
 
 -- name: list_entered
--- Where a citizen was let in during these sessions, or during any: the few of one citizen. What
--- failed may have failed after the site had let them in.
-SELECT DISTINCT a.client_id, a.session_id FROM sso.access AS a
-WHERE a.bucket = :bucket AND a.fiscal_code = :fiscal_code
-  AND a.outcome IN ('redeemed', 'failed')
+-- Where a citizen was let in during these sessions, or during any, and whether that site got the
+-- fiscal code: the few of one citizen.
+SELECT
+    a.client_id,
+    CASE WHEN :session_ids::text[] IS NULL THEN '' ELSE a.session_id END AS session_id,
+    bool_or('fiscal_code' = ANY(a.claims)) AS knows_code
+FROM sso.access AS a
+WHERE a.bucket = :bucket AND a.fiscal_code = :fiscal_code AND a.outcome = 'redeemed'
   AND a.requested_at > :since
-  AND (:session_ids::text[] IS NULL OR a.session_id = ANY(:session_ids::text[]));
-
--- name: end_open_accesses
--- A code that was handed out before a logout, or a withdrawal, lets nobody in after it.
-UPDATE sso.access AS a SET outcome = 'failed', claims = '{}', settled_at = :now
-WHERE a.bucket = :bucket AND a.fiscal_code = :fiscal_code AND a.outcome = 'granted'
-  AND a.settled_at > :since
+  AND (:session_ids::text[] IS NULL OR a.session_id = ANY(:session_ids::text[]))
   AND (:client_ids::text[] IS NULL OR a.client_id = ANY(:client_ids::text[]))
-  AND (:session_ids::text[] IS NULL OR a.session_id = ANY(:session_ids::text[]));
+GROUP BY 1, 2
+ORDER BY 1, 2;
+
+-- name: end_accesses
+-- A code that was handed out before a logout, or a withdrawal, lets nobody in after it, and a token
+-- tells nothing more.
+UPDATE sso.access AS a
+SET ended_at = :now,
+    outcome = CASE WHEN a.outcome = 'granted' THEN 'failed' ELSE a.outcome END,
+    claims = CASE WHEN a.outcome = 'granted' THEN '{}' ELSE a.claims END
+WHERE a.bucket = :bucket AND a.fiscal_code = :fiscal_code
+  AND a.outcome IN ('granted', 'redeemed') AND a.ended_at IS NULL AND a.settled_at > :since
+  AND (:session_ids::text[] IS NULL OR a.session_id = ANY(:session_ids::text[]))
+  AND (:client_ids::text[] IS NULL OR a.client_id = ANY(:client_ids::text[]));
 
 -- name: find_clients_to_tell
 -- As `find_client`, for many: those of them that want to know when a login has ended.

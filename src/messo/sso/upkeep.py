@@ -12,12 +12,12 @@ from messo.sso import logout
 from messo.sso.clients import queries
 from messo.sso.export import access_object, consent_object
 from messo.sso.history import list_accesses, list_consents
+from messo.sso.logout import Entered
 
 KEEP = timedelta(days=730)  # accesses: as long as the reference platform keeps its audit
 _CODES = timedelta(minutes=10)
 _LOGOUTS = timedelta(days=2)
 _AT_ONCE = 10_000
-_LET_IN = {"redeemed", "failed"}  # the second perhaps: a code that came twice fails after the first
 
 
 async def export(conn: Connection, fiscal_code: str) -> dict[str, Any]:
@@ -41,9 +41,13 @@ def eraser(secrets: Secrets) -> Eraser:
     async def erase(conn: Connection, fiscal_code: str, before: datetime) -> None:
         whose = {"bucket": conn.bucket(fiscal_code), "fiscal_code": fiscal_code, "before": before}
         rows = await conn.rows(queries.erase_accesses, **whose)
-        clients = sorted({row["client_id"] for row in rows if row["outcome"] in _LET_IN})
-        if clients:
-            await logout.queue(conn, secrets, clients, fiscal_code, None)
+        entered = [row for row in rows if row["outcome"] == "redeemed"]
+        knows: dict[str, bool] = {}
+        for row in entered:
+            client_id = row["client_id"]
+            knows[client_id] = knows.get(client_id, False) or "fiscal_code" in row["claims"]
+        told = [Entered(client_id, None, code) for client_id, code in sorted(knows.items())]
+        await logout.queue(conn, secrets, fiscal_code, told)
         await conn.run(queries.erase_consents, **whose)
 
     return erase
