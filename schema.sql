@@ -893,8 +893,7 @@ CREATE TABLE sso.code (
     token_digest bytea,
     sealed bytea NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    used_at timestamp with time zone,
-    revoked_at timestamp with time zone
+    used_at timestamp with time zone
 );
 
 COMMENT ON TABLE sso.code IS 'A code and the access token it was exchanged for: one row, so that taking one back takes both. The bucket is of its id.';

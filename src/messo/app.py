@@ -66,6 +66,7 @@ from messo.sso.history_routes import HistoryRoutes
 from messo.sso.keys import Keys
 from messo.sso.known_sites import KnownSites
 from messo.sso.logout import of_sessions
+from messo.sso.registration import Rules
 from messo.sso.routes import provider_routes
 
 _BOUNCES = 20  # a second, from one mail server
@@ -297,7 +298,7 @@ def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list
             settings.body_limit,
             networks(settings),
         ).routes(),
-        *ClientRoutes.of(authenticate.manager, pool, settings, networks(settings)).routes(),
+        *ClientRoutes(authenticate.manager, pool, Rules.of(settings, networks(settings))).routes(),
     ]
 
 

@@ -165,7 +165,7 @@ async def test_4_6_what_else_we_sign_is_no_id_token(
 
     told = await party()
     claims = {"iss": running.url, "aud": told.client_id, "sub": "x", "iat": 1, "exp": 2}
-    proof = Proof(running.url, await site.keys.public(), in_url=False)
+    proof = Proof(running.url, await site.keys.public())
     for kind in ("logout+jwt", "at+jwt"):
         signed = await site.keys.sign("RS256", claims, kind)
         with pytest.raises(Problem):
@@ -276,7 +276,6 @@ async def test_4_10_a_grant_is_bound_to_its_row(
     for browser in (giulia, mallory):
         address = await consent(browser, pending)
         codes.append(site.answered(address, pending.state)["code"])
-        pending = pending if browser is mallory else site.ask()
     victim, own = (one.partition(".")[0] for one in codes)
     async with pool.connection() as conn:
         await conn.raw.execute(

@@ -165,7 +165,7 @@ def service_describe(
     tos: Annotated[str | None, typer.Option(help="Its terms of service.")] = None,
     scope: Annotated[str | None, typer.Option(help="NATIONAL or LOCAL.")] = None,
     cta: Annotated[
-        Path | None, typer.Option(help="A file with buttons, as a message begins with them.")
+        str | None, typer.Option(help="A file with buttons, as a message begins with them.")
     ] = None,
 ) -> None:
     """Say what a service is for and how to reach it. What is not given stays; "" takes it away."""
@@ -181,7 +181,7 @@ def service_describe(
         "privacy_url": privacy,
         "tos_url": tos,
         "scope": scope,
-        "cta": cta.read_text(errors="replace") if cta else None,
+        "cta": Path(cta).read_text(errors="replace") if cta else cta,
     }
     metadata = {name: value for name, value in given.items() if value is not None}
     if description is None and not metadata:

@@ -72,7 +72,7 @@ async def _read(visit: Visit, given: Sequence[tuple[str, str]], *, in_url: bool)
     values, hinted = end_session.parameters(given), None
     if "id_token_hint" in values:
         issuer = discovery.issuer(site.settings.public_url)
-        proof = Proof(issuer, await site.keys.public(), in_url=in_url)
+        proof = Proof(issuer, await site.keys.public())
         hinted = end_session.audience(proof, values["id_token_hint"])
     async with site.pool.connection() as conn:
         return await end_session.read(conn, values, hinted, in_url=in_url)

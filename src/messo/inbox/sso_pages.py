@@ -12,14 +12,14 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from messo.base import clock
-from messo.base.db import Connection
 from messo.base.http import Problem
 from messo.inbox.forms import read_fields
+from messo.inbox.sso_history import words
 from messo.inbox.visit import Visit, citizen_page, let_forms_leave, open_page
 from messo.login import LoginError
-from messo.recipients import read_profile
 from messo.services import catalog
 from messo.services.catalog import Service
+from messo.sso import discovery
 from messo.sso.authorize import SECONDS, Asked, RefusedError, read_request, seal, unseal
 from messo.sso.claims import email_of, values
 from messo.sso.consents import REMEMBERED
@@ -49,20 +49,16 @@ async def authorize(visit: Visit) -> Response:
     try:
         given = await _parameters(request)
         hinted = any(name == "id_token_hint" for name, _ in given)
-        proof = Proof(
-            provider_of(visit).issuer,
-            await site.keys.public() if hinted else (),
-            in_url=request.method == "GET",
-        )
+        proof = Proof(_provider_of(visit).issuer, await site.keys.public() if hinted else ())
         async with site.pool.transaction() as conn:
-            asked = await read_request(conn, given, proof)
+            asked = await read_request(conn, given, proof, in_url=request.method == "GET")
     except RefusedError as error:
         return _refused(visit, error)
     value = seal(site.secrets, asked)
     if value is None:
         too_long = RefusedError("invalid_request", "The parameters are too long.", asked)
         return _refused(visit, too_long)
-    path = (_APP_PAGE if is_app(request) else _PAGE) + asked.id
+    path = (_APP_PAGE if _is_app(request) else _PAGE) + asked.id
     response = _go(path)
     response.headers.append("set-cookie", site.web.sso_header(asked.id, value, SECONDS, path))
     return response
@@ -70,13 +66,12 @@ async def authorize(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """What happens now: a login, the question, or the way back."""
-    asked = read_asked(visit)
+    asked = _read_asked(visit)
     if asked is None:
         return _too_late(visit)
-    provider = provider_of(visit)
+    provider, citizen = _provider_of(visit), _citizen(visit)
     try:
         async with visit.site.pool.transaction() as conn:
-            citizen = await _citizen(visit, conn)
             step = await provider.next_step(conn, asked, citizen)
             service = (
                 await catalog.read_service(conn, step.client.service_id)
@@ -95,12 +90,11 @@ async def show(visit: Visit) -> Response:
 
 async def answer(visit: Visit) -> Response:
     """The citizen has decided. What they had to be logged in for is looked at once more."""
-    asked = read_asked(visit)
+    asked = _read_asked(visit)
     if asked is None:
         return _too_late(visit)
-    provider = provider_of(visit)
-    assert visit.session is not None  # noqa: S101  a citizen's page
-    citizen = Citizen(visit.session, email_of(visit.session.identity.email, visit.profile))
+    provider, citizen = _provider_of(visit), _citizen(visit)
+    assert citizen is not None  # noqa: S101  a citizen's page
     try:
         step = await provider.question(visit.conn, asked, citizen)
     except RefusedError as error:
@@ -120,7 +114,7 @@ async def answer(visit: Visit) -> Response:
     return _back(visit, asked, address) if address else _too_late(visit)
 
 
-def is_app(request: Request) -> bool:
+def _is_app(request: Request) -> bool:
     """Whether a citizen's application asks, which shows the question itself."""
     accepted = request.headers.get("accept", "")
     return (
@@ -130,24 +124,27 @@ def is_app(request: Request) -> bool:
     )
 
 
-def read_asked(visit: Visit) -> Asked | None:
+def _read_asked(visit: Visit) -> Asked | None:
     """The request that this browser keeps under the id in the path."""
     access_id = visit.request.path_params["id"]
     value = visit.request.cookies.get(visit.site.web.sso_cookie(access_id), "")
     return unseal(visit.site.secrets, access_id, value)
 
 
-def provider_of(visit: Visit) -> Provider:
+def _provider_of(visit: Visit) -> Provider:
     """What decides, in this installation."""
     site = visit.site
-    return Provider(site.secrets, site.settings.public_url.rstrip("/"), site.settings.login_levels)
+    return Provider(
+        site.secrets, discovery.issuer(site.settings.public_url), site.settings.login_levels
+    )
 
 
-async def _citizen(visit: Visit, conn: Connection) -> Citizen | None:
-    if visit.session is None:
+def _citizen(visit: Visit) -> Citizen | None:
+    """Who is logged in here, with the address that could be handed over."""
+    session = visit.session
+    if session is None:
         return None
-    profile = await read_profile(conn, visit.session.fiscal_code)
-    return Citizen(visit.session, email_of(visit.session.identity.email, profile))
+    return Citizen(session, email_of(session.identity.email, visit.profile))
 
 
 async def _parameters(request: Request) -> Sequence[tuple[str, str]]:
@@ -180,7 +177,9 @@ def _ask(visit: Visit, question: Question, citizen: Citizen, service: Service | 
         required=[claim for claim in question.claims if claim not in question.optional],
         optional=[claim for claim in question.claims if claim in question.optional],
         values=values(citizen.session.identity, citizen.email, question.claims),
+        names=words(visit.texts).claims,
         known=question.remembered,
+        lacks_button=question.is_decided,
         until=clock.now() + REMEMBERED,
         is_test=question.client.environment == "test",
         privacy_url=service.metadata["privacy_url"] if service else "",
@@ -193,9 +192,9 @@ def _ask(visit: Visit, question: Question, citizen: Citizen, service: Service | 
 def _refused(visit: Visit, error: RefusedError) -> Response:
     """To the site, where that is safe; or else to the person, who can do nothing about it."""
     if error.asked is not None:
-        issuer = provider_of(visit).issuer
+        issuer = _provider_of(visit).issuer
         return _go(error.asked.refusal(issuer, error.error, error.description))
-    if is_app(visit.request):
+    if _is_app(visit.request):
         body = {"error": error.error, "error_description": error.description}
         return JSONResponse(body, 400, _NOT_KEPT)
     # Not with its own address in it: that is the site's, and may name somebody.

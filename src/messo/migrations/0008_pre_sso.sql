@@ -109,7 +109,6 @@ CREATE TABLE sso.code (
     sealed bytea NOT NULL,
     created_at timestamptz NOT NULL,
     used_at timestamptz,
-    revoked_at timestamptz,
     PRIMARY KEY (bucket, id)
 );
 CREATE INDEX code_by_age ON sso.code (bucket, created_at);

@@ -5,6 +5,7 @@ sections 2.1 and 4.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -82,7 +83,9 @@ class RefusedError(Exception):
         self.asked = asked
 
 
-async def read_request(conn: Connection, given: Sequence[tuple[str, str]], proof: Proof) -> Asked:
+async def read_request(
+    conn: Connection, given: Sequence[tuple[str, str]], proof: Proof, *, in_url: bool
+) -> Asked:
     """The request these parameters make, those without a value left out. `RefusedError` otherwise.
 
     Until client and redirect URI are known to belong together nobody is redirected: that would
@@ -99,19 +102,19 @@ async def read_request(conn: Connection, given: Sequence[tuple[str, str]], proof
             "invalid_redirect_uri",
             "redirect_uri must be exactly one that is registered for this client.",
         )
+    times = Counter(name for name, _ in given)
+    if max(times["client_id"], times["redirect_uri"]) > 1:
+        raise RefusedError("invalid_request", "client_id and redirect_uri must come once.")
     if len(values) < len(given):  # RFC 6749, section 3.1
-        twice = next(name for name, _ in given if [n for n, _ in given].count(name) > 1)
-        if twice in {"client_id", "redirect_uri"}:
-            raise RefusedError("invalid_request", f"{twice} is given more than once.")
         asked = Asked(new_id(), client.id, redirect_uri, [], 0, _state(values))
         raise RefusedError("invalid_request", "A parameter is given more than once.", asked)
-    asked = _asked_by(client, values, proof)
+    asked = _asked_by(client, values, proof, in_url=in_url)
     if asked.state is None:
         await _warn(conn, client)
     return asked
 
 
-def _asked_by(client: Client, values: Mapping[str, str], proof: Proof) -> Asked:
+def _asked_by(client: Client, values: Mapping[str, str], proof: Proof, *, in_url: bool) -> Asked:
     hint = values.get("id_token_hint")
     hinted = read_hint(proof, hint) if hint else None
     asked = Asked(
@@ -131,7 +134,7 @@ def _asked_by(client: Client, values: Mapping[str, str], proof: Proof) -> Asked:
     wrong = _wrong(client, values, asked)
     if wrong is None and hint and asked.named is None:
         wrong = "invalid_request", "id_token_hint is not an ID token issued for this client."
-    if wrong is None and hint and proof.in_url and client.subject_type == "fiscal_code":
+    if wrong is None and hint and in_url and client.subject_type == "fiscal_code":
         wrong = "invalid_request", "id_token_hint names a citizen: send it by POST."
     if wrong is not None:
         raise RefusedError(*wrong, asked)

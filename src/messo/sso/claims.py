@@ -18,8 +18,6 @@ SCOPES: Mapping[str, tuple[Claim, ...]] = {
     "profile": ("fiscal_code", "given_name", "family_name"),
     "email": ("email",),
 }
-# Asked for by clients built for the reference platform; there is no device key here to hand over.
-NOT_GRANTED = frozenset({"lollipop", "offline_access"})
 
 
 class Person(Protocol):
@@ -48,8 +46,6 @@ def asked_for(client: Client, scopes: Iterable[str], *, has_email: bool) -> tupl
 
 def is_optional(client: Client, claim: Claim) -> bool:
     """Whether the citizen may refuse this datum and be let in all the same."""
-    if claim == "fiscal_code" and client.subject_type == "fiscal_code":
-        return False  # it is the `sub`
     return claim == "email" or claim in client.optional_claims
 
 
@@ -57,9 +53,7 @@ def granted_scopes(scopes: Iterable[str], claims: Iterable[str]) -> list[str]:
     """The scopes that were granted in full or in part (RFC 6749, section 5.1), in their order."""
     agreed = set(claims)
     return [
-        scope
-        for scope in dict.fromkeys(scopes)
-        if scope == "openid" or agreed.intersection(SCOPES.get(scope, ()))
+        scope for scope in scopes if scope == "openid" or agreed.intersection(SCOPES.get(scope, ()))
     ]
 
 

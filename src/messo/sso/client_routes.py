@@ -1,16 +1,14 @@
 """The institutions' routes to the relying parties of their services. With a manage key."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol
 
 import msgspec
 
-from messo.base.addresses import Network
 from messo.base.db import Pool
 from messo.base.decode import decode
 from messo.base.http import JSON, Answer, Request, Route
-from messo.settings import Settings
 from messo.sso import client_wire as wire
 from messo.sso import registration
 from messo.sso.client_reference import PATH, described
@@ -36,17 +34,6 @@ class ClientRoutes:
     authenticate: Callable[[Request], Awaitable[Manager]]
     pool: Pool
     rules: Rules
-
-    @classmethod
-    def of(
-        cls,
-        authenticate: Callable[[Request], Awaitable[Manager]],
-        pool: Pool,
-        settings: Settings,
-        allowed: Sequence[Network],
-    ) -> Self:
-        """With the rules of this installation. `allowed`: networks that we may call."""
-        return cls(authenticate, pool, Rules.of(settings, allowed))
 
     async def list_all(self, request: Request) -> Answer:
         institution = (await self.authenticate(request)).institution_id

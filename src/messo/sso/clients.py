@@ -3,6 +3,7 @@
 Their institutions register them (`registration.py`); here they are only read.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -84,12 +85,16 @@ async def find_client(conn: Connection, client_id: str) -> Client | None:
     """A client whose service and institution may be used; None for any other."""
     if len(client_id) > _LONGEST_ID or not storable(client_id):
         return None
-    row = await conn.row(queries.find_client, id=client_id)
-    return client_of(row) if row else None
+    return next(iter(await find_clients(conn, [client_id])), None)
 
 
-def client_of(row: Row) -> Client:
-    """The client of a row of `find_client` or `find_clients_to_tell`."""
+async def find_clients(conn: Connection, client_ids: Collection[str]) -> list[Client]:
+    """Those of them that may be used."""
+    rows = await conn.rows(queries.find_clients, ids=list(client_ids))
+    return [_client(row) for row in rows]
+
+
+def _client(row: Row) -> Client:
     secrets = [row["secret_digest"]]
     if row["old_secret_until"] and row["old_secret_until"] > clock.now():
         secrets.append(row["old_secret_digest"])

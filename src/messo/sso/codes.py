@@ -98,12 +98,11 @@ async def redeem(
         since=now - LIFE,
     )
     if row is None:
-        again = await conn.row(queries.revoke_code, **key, digest=digest, now=now)
+        again = await conn.row(queries.revoke_code, **key, digest=digest)
         return Redeemed(_opened(secrets, again)) if again else Redeemed()
     grant = _opened(secrets, row)
     if grant is None or not _matches(grant, redirect_uri, verifier):
-        await conn.run(queries.revoke_code, **key, digest=digest, now=now)
-        return Redeemed(grant)
+        return Redeemed(grant)  # spent; nobody is told the token that was to be
     return Redeemed(grant, f"{found[1]}.{secret}")
 
 

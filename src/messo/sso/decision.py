@@ -18,6 +18,7 @@ from messo.sso.claims import asked_for, is_optional, subject
 from messo.sso.clients import Claim, Client, Redirect, find_client
 from messo.sso.codes import Grant
 from messo.sso.consents import Consent
+from messo.sso.refusals import Error
 
 _CLOCKS_DIFFER = timedelta(seconds=60)  # ours and the identity provider's
 
@@ -64,6 +65,17 @@ class Question:
     has_changed: bool = False
 
     @property
+    def is_decided(self) -> bool:
+        """Whether the citizen has answered all of this before and wanted it to be remembered."""
+        known, required = self.remembered, set(self.claims) - self.optional
+        return (
+            known is not None
+            and known.covers(self.claims)
+            and known.agreed.issuperset(required)
+            and "consent" not in self.asked.prompt
+        )
+
+    @property
     def terms(self) -> str:
         """What an answer is good for: the client may be changed while the citizen reads."""
         shown = (self.claims, sorted(self.optional), self.client.subject_type, self.place)
@@ -93,7 +105,7 @@ class Provider:
         if not isinstance(step, Question):
             return step
         ticket = await launch.take(conn, citizen.session.digest, step.client.id)
-        is_silent = ticket is not None and _is_decided(step)
+        is_silent = ticket is not None and step.is_decided
         if not is_silent and "none" in asked.prompt:
             return Back(
                 asked.refusal(self.issuer, "consent_required", "The citizen must be asked.")
@@ -127,7 +139,9 @@ class Provider:
             return self._unmet(asked)
         if demand is not None:
             return self._to_login(asked, demand)
-        if asked.named is not None and asked.named != self._subject(client, citizen):
+        if asked.named is not None and asked.named != subject(
+            self.secrets, client, citizen.fiscal_code
+        ):
             refusal = asked.refusal(
                 self.issuer,
                 "login_required",
@@ -135,8 +149,7 @@ class Provider:
             )
             return Back(refusal)
         if not client.admits(citizen.fiscal_code):
-            refusal = asked.refusal(self.issuer, "access_denied", "This client is for tests only.")
-            return Back(refusal)
+            return self._back(asked, "access_denied", "This client is for tests only.")
         claims = asked_for(client, asked.scopes, has_email=citizen.email is not None)
         optional = frozenset(claim for claim in claims if is_optional(client, claim))
         known = await consents.remembered(conn, citizen.fiscal_code, client)
@@ -189,7 +202,7 @@ class Provider:
         grant = Grant(
             access_id=asked.id,
             fiscal_code=citizen.fiscal_code,
-            sub=self._subject(question.client, citizen),
+            sub=subject(self.secrets, question.client, citizen.fiscal_code),
             name=session.identity.name,
             family_name=session.identity.family_name,
             claims=list(claims),
@@ -206,19 +219,19 @@ class Provider:
         code = await codes.mint(conn, self.secrets, question.client.id, grant)
         return asked.answer(self.issuer, code=code)
 
-    def _subject(self, client: Client, citizen: Citizen) -> str:
-        return subject(self.secrets, client, citizen.fiscal_code)
-
     def _to_login(self, asked: Asked, demand: Demand) -> Back | LogIn:
         if not demand.levels:
             return self._unmet(asked)
         if "none" in asked.prompt:
-            return Back(asked.refusal(self.issuer, "login_required", "A login is needed."))
+            return self._back(asked, "login_required", "A login is needed.")
         return LogIn(demand)
 
     def _unmet(self, asked: Asked) -> Back:
         said = "The login is not of the level or not as recent as asked for."
-        return Back(asked.refusal(self.issuer, "unmet_authentication_requirements", said))
+        return self._back(asked, "unmet_authentication_requirements", said)
+
+    def _back(self, asked: Asked, error: Error, said: str) -> Back:
+        return Back(asked.refusal(self.issuer, error, said))
 
     def _enough(self, client: Client, asked: Asked) -> tuple[str, ...]:
         """The levels that satisfy both what the client registered and what it asks for now.
@@ -227,11 +240,11 @@ class Provider:
         (section 3.1.2.1). A client's own level is none: where logins here do not have it any more,
         nothing is enough.
         """
-        if client.level is not None and client.level not in self.levels:
-            return ()
         known = [self.levels.index(one) for one in asked.acr_values if one in self.levels]
         lowest = min(known, default=0)
-        if client.level in self.levels:
+        if client.level is not None:
+            if client.level not in self.levels:
+                return ()
             lowest = max(lowest, self.levels.index(client.level))
         return tuple(self.levels[lowest:])
 
@@ -244,18 +257,6 @@ async def _registered(conn: Connection, asked: Asked) -> tuple[Client, Redirect]
             "invalid_client", "This client or its address is not registered any more."
         )
     return client, place
-
-
-def _is_decided(question: Question) -> bool:
-    """Whether the citizen has answered all of this before and wanted it to be remembered."""
-    known = question.remembered
-    required = set(question.claims) - question.optional
-    return (
-        known is not None
-        and known.covers(question.claims)
-        and known.agreed.issuperset(required)
-        and "consent" not in question.asked.prompt
-    )
 
 
 def _missing(asked: Asked, session: Session, enough: tuple[str, ...]) -> Demand | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from messo.base.db import Connection
-from messo.base.http import Problem
+from messo.sso.addresses import refusal
 from messo.sso.clients import Client, find_client
 from messo.sso.hints import Proof, read_hint
 
@@ -37,9 +37,12 @@ class Ending:
     @property
     def fields(self) -> dict[str, str]:
         """The parameters that ask for the same, and name no citizen."""
-        client_id = self.client.id if self.client else None
-        given = zip(PARAMETERS, (client_id, self.uri, self.state), strict=False)
-        return {name: value for name, value in given if value is not None}
+        given = {
+            "client_id": self.client.id if self.client else None,
+            "post_logout_redirect_uri": self.uri,
+            "state": self.state,
+        }
+        return {name: value for name, value in given.items() if value is not None}
 
     @property
     def address(self) -> str:
@@ -56,7 +59,7 @@ def parameters(given: Sequence[tuple[str, str]]) -> dict[str, str]:
     values = dict(counted)
     if len(values) < len(counted):
         twice = next(name for name in values if [n for n, _ in counted].count(name) > 1)
-        raise _bad(twice, "is given more than once")
+        raise refusal(twice, "is given more than once")
     return values
 
 
@@ -64,7 +67,7 @@ def audience(proof: Proof, hint: str) -> str:
     """For whom we issued an ID token, however long ago (section 4). `Problem` 400 if we did not."""
     found = read_hint(proof, hint)
     if found is None:
-        raise _bad("id_token_hint", "is not an ID token that was issued here")
+        raise refusal("id_token_hint", "is not an ID token that was issued here")
     return found.audience
 
 
@@ -77,28 +80,24 @@ async def read(
     """
     client_id = values.get("client_id", hinted)
     if hinted is not None and client_id != hinted:
-        raise _bad("id_token_hint", "was issued for another client_id")
+        raise refusal("id_token_hint", "was issued for another client_id")
     client = await find_client(conn, client_id) if client_id is not None else None
     if client is None and client_id is not None:
-        raise _bad("client_id", "is not one that is registered here")
+        raise refusal("client_id", "is not one that is registered here")
     if client is not None and in_url and hinted and client.subject_type != "pairwise":
-        raise _bad(
+        raise refusal(
             "id_token_hint",
             "names a citizen and must not stand in an address: send client_id instead, "
             "or send it by POST",
         )
     uri = values.get("post_logout_redirect_uri")
     if uri is not None and client is None:
-        raise _bad("client_id", "is missing: without it there is no way back")
+        raise refusal("client_id", "is missing: without it there is no way back")
     if uri is not None and client is not None and uri not in client.post_logout_redirect_uris:
-        raise _bad(
+        raise refusal(
             "post_logout_redirect_uri", "must be exactly one that is registered for this client"
         )
     state = values.get("state")
     if state is not None and not _STATE.match(state):
-        raise _bad("state", "may have up to 1000 visible ASCII characters")
+        raise refusal("state", "may have up to 1000 visible ASCII characters")
     return Ending(client, uri, state if uri is not None else None)
-
-
-def _bad(field: str, what: str) -> Problem:
-    return Problem(400, "Bad request", f"{field} {what}.", field=field)

@@ -17,11 +17,10 @@ _LONGEST = 4000  # characters
 
 @dataclass(frozen=True)
 class Proof:
-    """What a hint is verified with. `in_url`: where it came in an address, and may be read there."""
+    """What a hint is verified with."""
 
     issuer: str
     keys: Sequence[RSAKey | ECKey]
-    in_url: bool
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from messo.base.crypto import Secrets
 from messo.base.db import Connection
 from messo.base.ids import new_id
 from messo.sso import claims
-from messo.sso.clients import Client, client_of, queries
+from messo.sso.clients import Client, find_clients, queries
 from messo.sso.codes import LIFE, TOKEN_LIFE
 
 LOGOUT = "sso.logout"
@@ -96,10 +96,8 @@ async def queue(
     """
     if not entered:
         return 0
-    rows = await conn.rows(
-        queries.find_clients_to_tell, ids=sorted({one.client_id for one in entered})
-    )
-    known = {row["id"]: client_of(row) for row in rows}
+    clients = await find_clients(conn, {one.client_id for one in entered})
+    known = {client.id: client for client in clients if client.backchannel_logout_uri}
     told = [(known[one.client_id], one) for one in entered if one.client_id in known]
     if not told:
         return 0

@@ -1,4 +1,4 @@
--- name: find_client
+-- name: find_clients
 -- What every request of a relying party begins with. A suspended or deleted service's client does
 -- not exist, and the same for its institution.
 -- reads: services.service services.institution
@@ -11,7 +11,7 @@ SELECT
 FROM sso.client AS c
 INNER JOIN services.service AS s ON s.id = c.service_id
 INNER JOIN services.institution AS i ON i.id = s.institution_id
-WHERE c.id = :id
+WHERE c.id = ANY(:ids::text[])
   AND s.state <> 'deleted' AND s.suspended_at IS NULL AND i.suspended_at IS NULL;
 
 -- name: lock_signing_keys
@@ -63,7 +63,7 @@ RETURNING c.id, c.sealed;
 
 -- name: revoke_code
 -- Whoever came first may have been the thief: neither of the two keeps anything.
-UPDATE sso.code AS c SET revoked_at = coalesce(c.revoked_at, :now), token_digest = NULL
+UPDATE sso.code AS c SET token_digest = NULL
 WHERE c.bucket = :bucket AND c.id = :id AND c.client_id = :client_id AND c.code_digest = :digest
   AND c.used_at IS NOT NULL
 RETURNING c.id, c.sealed;
@@ -71,7 +71,7 @@ RETURNING c.id, c.sealed;
 -- name: find_token
 -- By primary key; what is too old or was taken back is as if it were not there.
 SELECT c.id, c.client_id, c.sealed FROM sso.code AS c
-WHERE c.bucket = :bucket AND c.id = :id AND c.token_digest = :digest AND c.revoked_at IS NULL
+WHERE c.bucket = :bucket AND c.id = :id AND c.token_digest = :digest
   AND c.used_at > :since;
 
 -- name: begin_access
@@ -321,21 +321,6 @@ WHERE a.bucket = :bucket AND a.fiscal_code = :fiscal_code
   AND a.outcome IN ('granted', 'redeemed') AND a.ended_at IS NULL AND a.settled_at > :since
   AND (:session_ids::text[] IS NULL OR a.session_id = ANY(:session_ids::text[]))
   AND (:client_ids::text[] IS NULL OR a.client_id = ANY(:client_ids::text[]));
-
--- name: find_clients_to_tell
--- As `find_client`, for many: those of them that want to know when a login has ended.
--- reads: services.service services.institution
-SELECT
-    c.id, c.service_id, c.environment, c.redirects, c.post_logout_redirect_uris, c.auth_method,
-    c.secret_digest, c.old_secret_digest, c.old_secret_until, c.jwks, c.id_token_alg,
-    c.request_protection, c.subject_type, c.optional_claims, c.level, c.backchannel_logout_uri,
-    c.state_missing_at, s.institution_id, s.name AS service_name, s.state, s.authorized_recipients,
-    i.name AS institution_name
-FROM sso.client AS c
-INNER JOIN services.service AS s ON s.id = c.service_id
-INNER JOIN services.institution AS i ON i.id = s.institution_id
-WHERE c.id = ANY(:ids::text[]) AND c.backchannel_logout_uri IS NOT NULL
-  AND s.state <> 'deleted' AND s.suspended_at IS NULL AND i.suspended_at IS NULL;
 
 -- name: put_logouts
 -- With the fact they tell; each in the bucket of its own id, so that it names nobody.
