@@ -296,7 +296,7 @@ def test_the_rest_names_what_there_is() -> None:
         assert f"https://messo.example.org/sso/{name}" in about.values(), name
     errors = TEXT.partition("## Errors")[2].partition("## Bounds")[0]
     named = {word for word in re.findall(r"`([a-z_]+)`", errors) if "_" in word}
-    said = {"error_description", "client_id", "redirect_uri"}
+    said = {"error_description", "client_id", "redirect_uri", "id_token_hint"}
     assert named - said <= set(get_args(Error))
     assert {"access_denied", "consent_required", "invalid_client", "invalid_grant"} <= named
     for level in re.findall(r"acr_values=(\S+?)`", REST):

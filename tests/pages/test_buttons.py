@@ -115,17 +115,20 @@ async def test_a_button_is_pressed_and_leads_out(
 async def test_a_site_that_does_not_open_can_be_gone_to_or_given_up(
     pool: Pool, world: World, citizen: Open, send: Send, width: int, language: str
 ) -> None:
-    """The page in between stays where the site shows nothing."""
+    """The page in between stays where the site shows nothing, or is not registered here."""
     nothing = b"HTTP/1.1 204 No Content\r\n\r\n"
     async with (
         serving(nothing) as there,
         citizen(width, language=language, bypass_csp=True) as anna,
     ):
+        if width == 360:
+            await register(pool, world.anna, f"{there.url}callback")
         page = await anna.welcome()
         sent = await send(world.anna, anna.fiscal_code, markdown=front(sso(there)))
         await anna.goto(f"/messages/{sent}")
         await page.get_by_role("button", name="Apri la pratica").click()
         await expect(page.locator("h1")).to_contain_text(WORDS[language][2])
+        assert await page.locator("meta[http-equiv=refresh]").count() == (width == 360)
         assert await anna.axe() == []
         assert await anna.overflow() <= 0
         links = page.locator(".message-buttons a")
@@ -146,6 +149,7 @@ async def test_a_services_buttons_are_sound(
                 front(sso(there), ("Il portafoglio", "ioit://WALLET_HOME")),
                 world.bruno.id,
             )
+        await register(pool, world.bruno, f"{there.url}callback")
         page = await anna.welcome()
         await anna.goto(f"/services/{world.bruno.id}")
         assert await anna.axe() == []

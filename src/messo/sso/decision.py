@@ -107,9 +107,7 @@ class Provider:
         ticket = await launch.take(conn, citizen.session.digest, step.client.id)
         is_silent = ticket is not None and step.is_decided
         if not is_silent and "none" in asked.prompt:
-            return Back(
-                asked.refusal(self.issuer, "consent_required", "The citizen must be asked.")
-            )
+            return self._back(asked, "consent_required", "The citizen must be asked.")
         await access.begin(
             conn,
             citizen.fiscal_code,
@@ -142,12 +140,9 @@ class Provider:
         if asked.named is not None and asked.named != subject(
             self.secrets, client, citizen.fiscal_code
         ):
-            refusal = asked.refusal(
-                self.issuer,
-                "login_required",
-                "Somebody else is logged in than id_token_hint names.",
+            return self._back(
+                asked, "login_required", "Somebody else is logged in than id_token_hint names."
             )
-            return Back(refusal)
         if not client.admits(citizen.fiscal_code):
             return self._back(asked, "access_denied", "This client is for tests only.")
         claims = asked_for(client, asked.scopes, has_email=citizen.email is not None)
