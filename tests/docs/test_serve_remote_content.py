@@ -133,7 +133,8 @@ class Terminal:
         self._ends = 0
         with output.open("w") as file:
             self.popen = subprocess.Popen(
-                ["bash", "-euo", "pipefail"],
+                # What is started in the background ignores Ctrl-C, and so would all that it starts.
+                ["env", "--default-signal=INT", "bash", "-euo", "pipefail"],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.PIPE,
