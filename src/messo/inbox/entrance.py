@@ -92,7 +92,7 @@ async def end(visit: Visit) -> Response:
 
 
 async def leave(visit: Visit, session: Session, back: str | None = None) -> Response:
-    """End this session, with its notices and the logins that it gave elsewhere.
+    """End this login, with its notices and the logins that it gave elsewhere.
 
     `back`: where the browser goes then, if not to the provider, to log out there.
     """

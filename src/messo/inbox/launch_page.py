@@ -51,7 +51,7 @@ def of_service(visit: Visit, service_id: str, cta: str) -> Shown:
 
 
 async def open_message(visit: Visit) -> Response:
-    """On to the site of a message's button, if this citizen was shown it in this session."""
+    """On to the site of a message's button, if this citizen was shown it in this login."""
     message = await mailbox.read_message(
         visit.conn, visit.fiscal_code, visit.request.path_params["id"]
     )
@@ -79,7 +79,7 @@ def _shown(visit: Visit, place: str, markdown: str) -> Shown:
 
 
 def _seal(visit: Visit, place: str, address: str) -> str:
-    """That we showed this address on that page in this session.
+    """That we showed this address on that page in this login.
 
     What an institution serves is not kept, so the form brings the address back.
     """

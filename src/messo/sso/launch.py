@@ -47,7 +47,7 @@ async def leave(
 
 
 async def take(conn: Connection, session_digest: bytes, client_id: str) -> Ticket | None:
-    """The ticket of this session for this client, which is then gone. One that is late is none."""
+    """The ticket of a session for this client, which is then gone. One that is late is none."""
     row = await conn.row(
         queries.take_ticket,
         bucket=conn.bucket(session_digest.hex()),
