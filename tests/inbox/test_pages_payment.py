@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -50,8 +50,8 @@ def new_notice() -> Notice:
 
 def in_days(days: int) -> str:
     """The end of that day in Rome, as institutions write it."""
-    due = (clock.now() + timedelta(days=days)).replace(hour=21, minute=59, second=0, microsecond=0)
-    return clock.to_wire(due)
+    day = clock.day_in_rome(clock.now()) + timedelta(days=days)
+    return clock.to_wire(datetime.combine(day, time(21, 59), UTC))
 
 
 async def write(
