@@ -24,6 +24,7 @@ from messo.events.webhook_routes import WebhookRoutes
 from messo.events.webhooks import Webhooks
 from messo.front import App
 from messo.inbox import site
+from messo.inbox.sessions import log_out
 from messo.login import (
     BearerAuthenticate,
     Identity,
@@ -65,7 +66,6 @@ from messo.sso.client_routes import ClientRoutes
 from messo.sso.history_routes import HistoryRoutes
 from messo.sso.keys import Keys
 from messo.sso.known_sites import KnownSites
-from messo.sso.logout import of_sessions
 from messo.sso.registration import Rules
 from messo.sso.routes import provider_routes
 
@@ -337,7 +337,7 @@ def citizen_routes(
     erasure = timedelta(days=settings.erasure_days)
     return [
         *LoginRoutes(
-            pool, secrets, flow, web, authenticate, welcome, of_sessions, settings.client_redirects
+            pool, secrets, flow, web, authenticate, welcome, log_out, settings.client_redirects
         ).routes(),
         *MailboxRoutes(authenticate, pool, settings.body_limit).routes(),
         *RemoteRoutes(authenticate, pool, secrets, ask.fetch, settings.public_url).routes(),

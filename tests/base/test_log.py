@@ -79,3 +79,15 @@ def test_every_form_of_a_fiscal_code_is_blotted_out(code: str) -> None:
     code = "RSSMRALMTNMHRMLQ" if code == "RSSMRALPTNMHLMLQ" else code
     assert log.redact(f"a{{{code}}}b") == "a{[fiscal code]}b"
     assert log.redact(f"({code})") == "([fiscal code])"
+
+
+@pytest.mark.parametrize(
+    "text", ["request 01M8QKER2K0X06EDXP49BMR6G7", "/01M8NPRSMR80A01H501SWGNEV4/"]
+)
+def test_an_id_of_ours_that_looks_like_one_stays(text: str) -> None:
+    assert log.redact(text) == text
+
+
+@pytest.mark.parametrize("longer", ["X01M8NPRSMR80A01H501SWGNEV4", "01M8NPRSMR80A01H501SWGNEV4X"])
+def test_what_is_no_id_is_blotted_out_wherever_a_code_is_in_it(longer: str) -> None:
+    assert "MR80A01H501S" not in log.redact(longer)

@@ -9,12 +9,13 @@ import pytest
 
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
+from messo.login import Identity, client_limits, open_session
 from messo.notifications.channels.web_push.devices import device_id, list_devices
 from messo.recipients import Profile, read_choice, read_profile
 from messo.recipients.installations import put_installation
 from messo.settings import Settings
 from tests.inbox.conftest import LogIn
-from tests.inbox.pages import Browser, check, citizen
+from tests.inbox.pages import LEVEL, Browser, check, citizen
 from tests.notifications.push_service import Device
 from tests.world import World
 
@@ -340,4 +341,25 @@ async def test_a_session_ended_from_elsewhere_shows_no_content_any_more(
         assert await conn.raw.fetchval(
             "SELECT is_logged_out FROM notifications.web_push_device WHERE fiscal_code = $1",
             fiscal_code,
+        )
+
+
+@pytest.mark.parametrize("path", ["/sessions", "/sessions/{id}"])
+async def test_a_browser_whose_login_an_application_ends_shows_no_content(
+    pool: Pool, browse: LogIn, settings: Settings, path: str
+) -> None:
+    browser = await browse(await citizen(pool, "NTC", 31 + len(path)))
+    await subscribed(pool, browser, Device(f"https://push.example.org/{len(path)}"))
+    who = Identity(browser.fiscal_code, "Ada", "Prova", LEVEL)
+    async with pool.transaction() as conn:
+        token = await open_session(conn, who, "client", "App", client_limits(settings))
+    answer = await browser.client.delete(
+        "/api/auth/v1" + path.format(id=browser.session_id),
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    assert answer.status_code == 200
+    async with pool.connection() as conn:
+        assert await conn.raw.fetchval(
+            "SELECT is_logged_out FROM notifications.web_push_device WHERE fiscal_code = $1",
+            browser.fiscal_code,
         )

@@ -54,8 +54,7 @@ async def test_each_access_is_told_in_words(pool: Pool, world: World, giulia: Br
         ("redeemed", (), "Non ha ricevuto i tuoi dati, solo un codice che ti distingue."),
         ("granted", ("email",), "Da noi non ha ricevuto niente."),
         ("requested", ("email",), "Da noi non ha ricevuto niente."),
-        ("failed", ("email",), "Ha ricevuto al massimo: indirizzo e-mail."),
-        ("failed", (), "Da noi non ha ricevuto niente."),
+        ("failed", ("email",), "Da noi non ha ricevuto niente."),
     ],
 )
 async def test_what_it_got_is_said_truthfully(

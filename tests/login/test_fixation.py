@@ -18,12 +18,14 @@ from messo.base.crypto import Secrets, key_digest, new_api_key
 from messo.base.db import Pool
 from messo.login import Demand, Identity, LoginFlow, client_limits, list_sessions, open_session
 from messo.login.flow import Pending, local_path
+from messo.notifications.channels.web_push.devices import put_device
 from messo.sandbox.fiscal_codes import make
 from messo.settings import Settings
 from tests.conftest import Running
 from tests.login.browser import Visitor
 from tests.login.provider import sent
 from tests.login.test_flow import is_open
+from tests.notifications.push_service import Device
 from tests.sso.accesses import add_access, add_client
 from tests.world import ACTIVATED, AUTO, MANUAL, World
 
@@ -115,22 +117,39 @@ async def test_each_login_has_a_new_token_and_form_token_and_goes_on_under_its_i
     assert [len(set(column)) for column in zip(*seen, strict=True)] == [3, 1, 3]
 
 
+async def devices_logged_in(pool: Pool, fiscal_code: str) -> int:
+    """In how many browsers this citizen is shown what came."""
+    async with pool.connection() as conn:
+        return int(
+            await conn.raw.fetchval(
+                "SELECT count(*) FROM notifications.web_push_device "
+                "WHERE fiscal_code = $1 AND NOT is_logged_out",
+                fiscal_code,
+            )
+        )
+
+
 async def test_somebody_else_at_the_same_browser_gets_a_session_of_their_own(
-    visitor: Visitor, pool: Pool, world: World
+    visitor: Visitor, pool: Pool, world: World, secrets: Secrets
 ) -> None:
-    """The sites that the first was signed on to are told that it is over."""
+    """The sites that the first was signed on to are told that it is over, and it shows no notices."""
     await add_client(pool, world.anna, logout="https://rp.example.it/logout")
     first, second = make("TSTFIX80A01Y088"), make("TSTFIX80A01Y089")
     await visitor.log_in(first)
     (before,) = await ids(pool, first)
     await add_access(pool, first, world.anna, session_id=before)
+    async with pool.transaction() as conn:
+        here = Device("https://push.example.org/shared").subscription
+        await put_device(conn, secrets, first, here, label="Firefox", session_id=before)
     await visitor.log_in(first)
     assert await told(pool) == 0, "the same citizen goes on"
+    assert await devices_logged_in(pool, first) == 1
     await visitor.log_in(second)
     assert await told(pool) == 1
     (after,) = await ids(pool, second)
     assert after != before
     assert await ids(pool, first) == []
+    assert await devices_logged_in(pool, first) == 0
 
 
 async def test_a_form_from_before_the_login_is_refused_after_it(

@@ -302,7 +302,19 @@ async def test_what_was_answered_is_not_answered_again(
     assert sorted(one.status_code for one in answers) == [303] + [409] * 9
     app.cookies.update(kept)
     assert (await app.ask("POST", f"{place}/abort")).status_code == 409
+    assert (await app.ask("GET", place)).status_code == 409
     assert await outcome_of(pool, app.browser) == ["granted"]
+
+
+async def test_a_question_that_has_changed_is_not_agreed_to(app: App, party: Register) -> None:
+    site = await party(optional_claims=["given_name"])
+    pending = site.ask()
+    place = await app.arrive(pending)
+    await app.ask("GET", place)
+    site = await party(optional_claims=[])
+    assert (await app.ask("POST", f"{place}/consent")).status_code == 409
+    await app.ask("GET", place)
+    assert await finish(site, pending, await app.ask("POST", f"{place}/consent"))
 
 
 def cookies_of(kept: dict[str, str]) -> str:

@@ -367,6 +367,23 @@ async def test_a_site_that_hangs_holds_up_nobody(
     assert len(await post.left()) == 60
 
 
+async def test_a_site_that_hangs_holds_up_no_other_at_its_host(
+    post: Post, told: TellingSite, world: World
+) -> None:
+    """As on a platform that several institutions share."""
+    hanging = await register(post.pool, world.anna.id, told.uri)
+    quick = await register(post.pool, world.bruno.id, told.uri)
+    told.answer = lambda one: HANG if one.claims["aud"] == hanging else OK
+    async with post.pool.transaction() as conn:
+        for number in range(8):
+            await tell(conn, post.secrets, [hanging], AUTO, f"S{number}")
+    await post.round()
+    async with post.pool.transaction() as conn:
+        await tell(conn, post.secrets, [quick], AUTO, "S1")
+    await post.round()
+    assert {row["client_id"] for row in await post.left()} == {hanging}
+
+
 async def test_what_a_killed_worker_had_claimed_is_told_when_its_lease_ends(
     post: Post, told: TellingSite, world: World
 ) -> None:

@@ -10,6 +10,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -21,9 +22,10 @@ from hypothesis import strategies as st
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, RSAKey
 
+from messo.base import clock
 from messo.base.crypto import new_api_key
 from messo.base.db import Pool
-from messo.sso import registration
+from messo.sso import registration, upkeep
 from messo.sso.client_keys import public_keys
 from messo.sso.registration import Asked, Rules
 from tests.conftest import Running
@@ -330,6 +332,31 @@ async def test_an_assertion_counts_once(giulia: Browser, party: Register) -> Non
     first, second = site.assertion(jti=jti), site.assertion(jti=jti, iat=int(time.time()))
     assert (await site.exchange(code, verifier, client_assertion=first)).status_code == 200
     is_oauth(await site.exchange(code, verifier, client_assertion=second), "invalid_client")
+
+
+async def test_an_assertion_is_remembered_as_long_as_it_could_be_good(
+    giulia: Browser, party: Register, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last minute is what our clock and the site's may differ by."""
+    site = await party(token_endpoint_auth_method="private_key_jwt")
+    kept = site.assertion(exp=int(time.time()) + 5)
+    code, verifier = await code_of(giulia, site)
+    assert (await site.exchange(code, verifier, client_assertion=kept)).status_code == 200
+    code, verifier = await code_of(giulia, site)
+    later = clock.now() + timedelta(seconds=40)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    async with pool.transaction() as conn:
+        await upkeep.forget_old(conn)
+    is_oauth(await site.exchange(code, verifier, client_assertion=kept), "invalid_client")
+
+
+async def test_two_clients_may_number_their_assertions_alike(party: Register, world: World) -> None:
+    for service in (world.anna.id, world.bruno.id):
+        site = await party(service, token_endpoint_auth_method="private_key_jwt")
+        answer = await site.exchange(
+            "x", "v" * 43, client_assertion=site.assertion(jti="1 of many")
+        )
+        is_oauth(answer, "invalid_grant")
 
 
 async def test_of_twenty_with_one_assertion_one_passes(party: Register) -> None:

@@ -74,7 +74,7 @@ async def test_a_place_without_a_name_is_its_service(pool: Pool, world: World) -
         ("requested", 3, "under_way", ()),
         ("requested", 6, "not_answered", ()),
         ("refused", 0, "refused", ()),
-        ("failed", 0, "failed", CLAIMS),
+        ("failed", 0, "failed", ()),
     ],
 )
 async def test_what_came_of_it_is_said_by_now(

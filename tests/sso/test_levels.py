@@ -321,6 +321,18 @@ async def test_max_age(
     assert claims["auth_time"] >= time.time() - max_age - (ago if enough else 5)
 
 
+@pytest.mark.parametrize(("said", "told"), [(-1000, -1000), (3600, 0)])
+async def test_auth_time_is_when_the_provider_says_but_never_to_come(
+    stranger: Browser, provider: Hostile, party: Register, said: int, told: int
+) -> None:
+    site, now = await party(), int(time.time())
+    pending = site.ask()
+    away = await arrive(stranger, pending)
+    back = await log_in(stranger, provider, away, auth_time=now + said)
+    claims = await finish(stranger, site, pending, await look(stranger, back.headers["location"]))
+    assert now + told <= claims["auth_time"] <= (now + told if told else time.time())
+
+
 async def test_max_age_that_the_provider_does_not_meet_is_told_after_one_try(
     pool: Pool, site: Site, client: httpx.AsyncClient, party: Register, provider: Hostile
 ) -> None:

@@ -1,13 +1,24 @@
 """A logout in the same moment as an agreement: whoever comes second finds the first."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
+import httpx
 import pytest
 
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
 from messo.inbox.visit import Site
-from messo.login import close_session, find_session
+from messo.login import (
+    Identity,
+    client_limits,
+    close_all_sessions,
+    close_session,
+    find_session,
+    open_session,
+)
+from messo.recipients.profile import lock_profile
+from messo.settings import Settings
 from messo.sso import logout
 from messo.sso.authorize import Asked, unseal
 from messo.sso.decision import Citizen, Provider, Question
@@ -39,8 +50,7 @@ async def test_a_code_that_was_being_made_at_the_logout_is_worth_nothing(
 
     async def log_out() -> None:
         async with pool.transaction() as conn:
-            await close_session(conn, giulia.fiscal_code, giulia.session_id)
-            await logout.of_sessions(conn, secrets, giulia.fiscal_code, [giulia.session_id])
+            await logout.log_out(conn, secrets, giulia.fiscal_code, giulia.session_id)
 
     async with pool.transaction() as conn:
         session = await find_session(conn, giulia.cookies[site.web.session_cookie], site.limits)
@@ -73,3 +83,37 @@ async def test_who_has_logged_out_agrees_to_nothing(
         async with pool.transaction() as other:
             await close_session(other, giulia.fiscal_code, giulia.session_id)
         assert await provider.agree(conn, question, citizen, (), remember=True) is None
+
+
+WAYS = ["page", "page of one", "page of all", "application", "application's one", "all"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_logout_waits_for_whoever_changes_something_of_the_citizen(
+    pool: Pool, running: Running, settings: Settings, giulia: Browser, way: str
+) -> None:
+    """Before it takes anything else: an erasure at the same moment would wait for it in a circle."""
+    code, session = giulia.fiscal_code, giulia.session_id
+    async with pool.transaction() as conn:
+        identity = Identity(code, "Giulia", "Prova", LEVELS[0])
+        token = await open_session(conn, identity, "client", "App", client_limits(settings))
+    bearer = {"Authorization": f"Bearer {token}"}
+    page = await giulia.page("/sessions")
+    client = running.client
+    ask: dict[str, Callable[[], Awaitable[httpx.Response]]] = {
+        "page": lambda: giulia.send(page.form("/logout")),
+        "page of one": lambda: giulia.send(page.form("/sessions", id=session), id=session),
+        "page of all": lambda: giulia.send(page.form("/sessions", action="everywhere")),
+        "application": lambda: client.post("/api/auth/v1/logout", headers=bearer),
+        "application's one": lambda: client.delete(
+            f"/api/auth/v1/sessions/{session}", headers=bearer
+        ),
+        "all": lambda: client.delete("/api/auth/v1/sessions", headers=bearer),
+    }
+    async with pool.transaction() as conn:
+        await lock_profile(conn, code)
+        leaving = asyncio.ensure_future(ask[way]())
+        done, _ = await asyncio.wait([leaving], timeout=0.3)
+        assert not done
+        await close_all_sessions(conn, code)
+    assert (await leaving).status_code < 500

@@ -113,6 +113,26 @@ async def test_an_agreement_waits_for_an_erasure_and_finds_nobody(
             assert left == 0, table
 
 
+async def test_a_withdrawal_waits_for_whoever_changes_something_of_the_citizen(
+    pool: Pool, secrets: Secrets, giulia: Browser, party: Register
+) -> None:
+    """Or a login without a question that is under way would leave a code behind that is good."""
+    site = await party()
+    pending = site.ask()
+    site.answered(await consent(giulia, pending, remember=True), pending.state)
+
+    async def leave() -> None:
+        async with pool.transaction() as other:
+            await withdraw(other, secrets, giulia, site.client_id)
+
+    async with pool.transaction() as conn:
+        await lock_profile(conn, giulia.fiscal_code)
+        leaving = asyncio.create_task(leave())
+        done, _ = await asyncio.wait([leaving], timeout=0.3)
+        assert not done
+    await leaving
+
+
 async def test_questions_that_nobody_answered_do_not_pile_up(
     pool: Pool, giulia: Browser, party: Register, monkeypatch: pytest.MonkeyPatch
 ) -> None:

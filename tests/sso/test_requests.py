@@ -567,6 +567,21 @@ async def test_sent_twice_the_form_gives_one_code(
         assert found >= 1
 
 
+async def test_a_question_whose_answer_was_lost_on_the_way_is_not_asked_again(
+    giulia: Browser, party: Register, pool: Pool
+) -> None:
+    """The citizen's answer counts, and the browser that never heard so loads the page again."""
+    shown = await arrive(giulia, (await party()).ask())
+    kept = dict(giulia.cookies)
+    await decide(giulia, shown)
+    giulia.cookies.update(kept)
+    again = await giulia.get(str(shown.request.url))
+    assert again.status_code == 400
+    assert not [one for one in Page(again.text).forms if one.action.startswith("/sso/")]
+    assert "risposto" in Page(again.text).text
+    assert await outcome_of(pool, giulia) == ["granted"]
+
+
 async def test_what_was_refused_is_not_agreed_to_afterwards(
     giulia: Browser, party: Register, pool: Pool
 ) -> None:

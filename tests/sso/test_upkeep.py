@@ -16,6 +16,7 @@ from messo.base.ids import lowest_id, new_id
 from messo.base.work import Worker
 from messo.recipients.erase import erase_now
 from messo.sso import upkeep
+from messo.sso.logout import unseal
 from messo.sso.upkeep import eraser, export, forget_old
 from tests.inbox.pages import citizen
 from tests.recipients.person import code
@@ -85,6 +86,26 @@ async def test_the_sites_that_let_them_in_are_told(
     async with pool.transaction() as conn:  # the sweep finds nothing, and tells nobody again
         await eraser(secrets)(conn, mine, clock.now())
     assert await count(pool, "sso.logout") == before + 1
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_a_site_that_ever_got_the_fiscal_code_is_told_by_it(
+    pool: Pool, world: World, secrets: Secrets, order: tuple[int, int]
+) -> None:
+    mine, kinds = somebody(), (("fiscal_code",), ())
+    client = await add_client(pool, world.bruno, logout="https://rp.example.it/logout")
+    for one in order:
+        await add_access(pool, mine, world.bruno, claims=kinds[one])
+    async with pool.transaction() as conn:
+        await conn.raw.execute("DELETE FROM sso.logout")
+        await conn.raw.execute(
+            "UPDATE sso.client SET subject_type = 'fiscal_code' WHERE id = $1", client
+        )
+        await eraser(secrets)(conn, mine, clock.now())
+        (row,) = await conn.raw.fetch(
+            "SELECT id, sealed FROM sso.logout WHERE client_id = $1", client
+        )
+    assert unseal(secrets, row["id"], row["sealed"]).sub == mine
 
 
 async def test_who_enrols_again_keeps_what_is_theirs_since(

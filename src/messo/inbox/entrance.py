@@ -8,10 +8,9 @@ from starlette.routing import Route
 from messo.base.db import Connection
 from messo.inbox import message_list
 from messo.inbox.forms import read_form, short_text
+from messo.inbox.sessions import log_out
 from messo.inbox.visit import Visit, citizen_page, open_page, redirect
-from messo.login import LoginError, Session, close_session
-from messo.notifications.channels import devices
-from messo.sso import logout
+from messo.login import LoginError, Session
 
 
 def routes() -> list[Route]:
@@ -36,7 +35,7 @@ async def begin(visit: Visit) -> Response:
     try:
         address, pending = await visit.site.flow.begin(return_to, None)
     except LoginError as error:
-        return _failed(visit, error)
+        return failed(visit, error)
     response = RedirectResponse(address, 303, {"Cache-Control": "no-store"})
     visit.site.web.set_pending(response, pending)
     return response
@@ -50,7 +49,7 @@ async def finish(visit: Visit) -> Response:
             dict(request.query_params), request.cookies.get(site.web.pending_cookie, "")
         )
     except LoginError as error:
-        response = redirect(error.redirect) if error.redirect else _failed(visit, error)
+        response = redirect(error.redirect) if error.redirect else failed(visit, error)
         site.web.clear_pending(response)
         return response
     async with site.pool.transaction() as conn:
@@ -58,6 +57,7 @@ async def finish(visit: Visit) -> Response:
             address = await site.flow.mint_code(conn, finished)
             response = redirect(address)
         else:
+            await _make_room(visit, conn, finished.identity.fiscal_code)
             await site.welcome(conn, finished.identity)
             token = await site.web.open_session(
                 conn,
@@ -65,7 +65,6 @@ async def finish(visit: Visit) -> Response:
                 request.headers.get("user-agent", ""),
                 request.cookies.get(site.web.session_cookie),
             )
-            await _make_room(visit, conn, finished.identity.fiscal_code)
             response = redirect(finished.return_to)
             site.web.set_session(response, token)
     site.web.clear_pending(response)
@@ -76,8 +75,7 @@ async def _make_room(visit: Visit, conn: Connection, fiscal_code: str) -> None:
     """Somebody else was logged in at this browser: that ends here, and where it led."""
     before = visit.session
     if before is not None and before.fiscal_code != fiscal_code:
-        await logout.of_sessions(conn, visit.site.secrets, before.fiscal_code, [before.id])
-        await devices.log_out_device(conn, before.fiscal_code, before.id)
+        await log_out(conn, visit.site.secrets, before.fiscal_code, before.id)
 
 
 async def end(visit: Visit) -> Response:
@@ -98,9 +96,7 @@ async def leave(visit: Visit, session: Session, back: str | None = None) -> Resp
     """
     site = visit.site
     async with site.pool.transaction() as conn:
-        await close_session(conn, session.fiscal_code, session.id)
-        await devices.log_out_device(conn, session.fiscal_code, session.id)
-        await logout.of_sessions(conn, site.secrets, session.fiscal_code, [session.id])
+        await log_out(conn, site.secrets, session.fiscal_code, session.id)
     # The provider may have to be asked where that is: no connection is held meanwhile.
     response = redirect(back or await site.flow.logout_url() or "/logged-out")
     site.web.clear_session(response)
@@ -113,7 +109,8 @@ async def show_ended(visit: Visit) -> Response:
     return visit.page("logged_out.html")
 
 
-def _failed(visit: Visit, error: LoginError) -> Response:
+def failed(visit: Visit, error: LoginError) -> Response:
+    """No login, why, and the way to another try."""
     status = 503 if error.reason in {"provider_down", "not_configured"} else 403
     # Who came for another site goes back to where its question waits.
     is_for_site = error.return_to.startswith("/sso/")

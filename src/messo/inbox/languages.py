@@ -39,15 +39,6 @@ def catalogue(language: Language) -> NullTranslations:
     return GNUTranslations(compiled)
 
 
-def of_browser(accept_language: str) -> Language:
-    """What a browser asks for (RFC 9110, section 12.5.4), by order alone; Italian otherwise."""
-    for part in accept_language[:200].lower().split(","):
-        for language in LANGUAGES:
-            if part.strip().startswith(language):
-                return language
-    return "it"
-
-
 def locale_of(language: Language) -> str:
     """As profiles write it."""
     return _LOCALE[language]

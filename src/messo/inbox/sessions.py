@@ -3,9 +3,11 @@
 from starlette.responses import Response
 from starlette.routing import Route
 
+from messo.base.crypto import Secrets
+from messo.base.db import Connection
 from messo.inbox.forms import short_text
 from messo.inbox.visit import Visit, citizen_page, redirect
-from messo.login import close_all_sessions, close_session, list_sessions
+from messo.login import list_sessions
 from messo.notifications.channels import devices
 from messo.sso import logout
 
@@ -30,18 +32,29 @@ async def show(visit: Visit) -> Response:
     )
 
 
+async def log_out(
+    conn: Connection, secrets: Secrets, fiscal_code: str, session_id: str | None
+) -> bool:
+    """Close one session of this citizen, or all, with its notices and the logins that it gave.
+
+    False if there is none.
+    """
+    closed = await logout.log_out(conn, secrets, fiscal_code, session_id)
+    if session_id is None:
+        await devices.log_out_everywhere(conn, fiscal_code)
+    else:
+        await devices.log_out_device(conn, fiscal_code, session_id)
+    return closed
+
+
 async def end(visit: Visit) -> Response:
     """End one session, or all of them. Another citizen's is as if it did not exist."""
     if visit.form.get("action") == "everywhere":
-        await close_all_sessions(visit.conn, visit.fiscal_code)
-        await devices.log_out_everywhere(visit.conn, visit.fiscal_code)
-        await logout.of_sessions(visit.conn, visit.site.secrets, visit.fiscal_code, None)
+        await log_out(visit.conn, visit.site.secrets, visit.fiscal_code, None)
         return _gone(visit)
     session_id = short_text(visit.form.get("id"), 26)
-    if not await close_session(visit.conn, visit.fiscal_code, session_id):
+    if not await log_out(visit.conn, visit.site.secrets, visit.fiscal_code, session_id):
         return visit.error(404, "problem")
-    await devices.log_out_device(visit.conn, visit.fiscal_code, session_id)
-    await logout.of_sessions(visit.conn, visit.site.secrets, visit.fiscal_code, [session_id])
     if visit.session is not None and visit.session.id == session_id:
         return _gone(visit)
     return redirect("/sessions?done=closed-1")

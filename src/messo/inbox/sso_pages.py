@@ -13,17 +13,17 @@ from starlette.routing import Route
 
 from messo.base import clock
 from messo.base.http import Problem
+from messo.inbox.entrance import failed
 from messo.inbox.forms import read_fields
 from messo.inbox.sso_history import words
 from messo.inbox.visit import Visit, citizen_page, let_forms_leave, open_page
 from messo.login import LoginError
 from messo.services import catalog
 from messo.services.catalog import Service
-from messo.sso import discovery
 from messo.sso.authorize import SECONDS, Asked, RefusedError, read_request, seal, unseal
 from messo.sso.claims import email_of, values
 from messo.sso.consents import REMEMBERED
-from messo.sso.decision import Back, Citizen, LogIn, Provider, Question
+from messo.sso.decision import Answered, Back, Citizen, LogIn, Provider, Question
 from messo.sso.hints import Proof
 from messo.sso.interaction_routes import APP_COOKIE
 
@@ -80,6 +80,8 @@ async def show(visit: Visit) -> Response:
             )
     except RefusedError as error:
         return _refused(visit, error)
+    if isinstance(step, Answered):
+        return _too_late(visit)
     if isinstance(step, Back):
         return _back(visit, asked, step.address)
     if isinstance(step, LogIn):
@@ -133,10 +135,7 @@ def _read_asked(visit: Visit) -> Asked | None:
 
 def _provider_of(visit: Visit) -> Provider:
     """What decides, in this installation."""
-    site = visit.site
-    return Provider(
-        site.secrets, discovery.issuer(site.settings.public_url), site.settings.login_levels
-    )
+    return Provider.of(visit.site.settings, visit.site.secrets)
 
 
 def _citizen(visit: Visit) -> Citizen | None:
@@ -161,8 +160,7 @@ async def _log_in(visit: Visit, asked: Asked, step: LogIn) -> Response:
     try:
         address, pending = await visit.site.flow.begin(_PAGE + asked.id, None, step.demand)
     except LoginError as error:
-        status = 503 if error.reason in {"provider_down", "not_configured"} else 403
-        return visit.page("login_failed.html", status, why=error.reason, again=_PAGE + asked.id)
+        return failed(visit, error)
     response = _go(address)
     visit.site.web.set_pending(response, pending)
     return response

@@ -25,7 +25,7 @@ from messo.inbox.rendering import Renderer
 from messo.inbox.turns import Turns
 from messo.login import Identity, Limits, LoginFlow, Session, Web, find_session
 from messo.payments import Live
-from messo.recipients import Profile, language_of, read_profile
+from messo.recipients import Profile, language_of, language_of_browser, read_profile
 from messo.recipients.email import SendValidation
 from messo.settings import Settings
 from messo.sso.keys import Keys
@@ -273,4 +273,4 @@ def asked_language(request: Request) -> Language:
     for language in languages.LANGUAGES:
         if chosen == language:
             return language
-    return languages.of_browser(request.headers.get("accept-language", ""))
+    return language_of_browser(request.headers.get("accept-language", ""))

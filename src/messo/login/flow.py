@@ -106,7 +106,7 @@ class LoginFlow:
     ) -> tuple[str, str]:
         """Where to send the browser, and the value of the pending cookie.
 
-        `LoginError` `not_configured` or `provider_down`.
+        `LoginError` `not_configured` or `provider_down`, with `return_to`.
         """
         pending = Pending(
             state=new_api_key(),
@@ -117,13 +117,17 @@ class LoginFlow:
             client=client,
             levels=list(demand.levels) if demand else [],
         )
-        url = await self.provider.authorize_url(
-            pending.state,
-            pending.nonce,
-            pending.verifier,
-            pending.levels,
-            fresh=demand is not None and demand.fresh,
-        )
+        try:
+            url = await self.provider.authorize_url(
+                pending.state,
+                pending.nonce,
+                pending.verifier,
+                pending.levels,
+                fresh=demand is not None and demand.fresh,
+            )
+        except LoginError as error:
+            error.return_to = pending.return_to
+            raise
         return url, self.secrets.encrypt(msgspec.json.encode(pending).decode())
 
     async def finish(self, query: Mapping[str, str], cookie_value: str) -> Finished:

@@ -1,7 +1,7 @@
 """The client applications' way in and out: authenticate, parse, call, answer."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -22,8 +22,6 @@ from messo.login.refusal import LoginError
 from messo.login.sessions import (
     Identity,
     Session,
-    close_all_sessions,
-    close_session,
     list_sessions,
     open_session,
 )
@@ -31,8 +29,8 @@ from messo.login.sso_token import make_sso_token
 from messo.login.web import Web
 
 Welcome = Callable[[Connection, Identity], Awaitable[None]]
-# (conn, secrets, fiscal code, session ids or None for all): who else has to know that they ended.
-Farewell = Callable[[Connection, Secrets, str, Sequence[str] | None], Awaitable[object]]
+# (conn, secrets, fiscal code, session id or None for all): False if there is no such session.
+LogOut = Callable[[Connection, Secrets, str, str | None], Awaitable[bool]]
 
 _BASE = "/api/auth/v1"
 _BODY = 16 * 1024  # bytes
@@ -49,7 +47,7 @@ _token_request = msgspec.json.Decoder(wire.TokenRequest)
 class LoginRoutes:
     """The routes and what they need. `welcome` enrols a citizen at their first login.
 
-    `farewell` is told of sessions that were closed, in the transaction that closes them.
+    `log_out` closes sessions, with whatever they gave elsewhere.
     """
 
     pool: Pool
@@ -58,7 +56,7 @@ class LoginRoutes:
     web: Web
     authenticate: BearerAuthenticate
     welcome: Welcome
-    farewell: Farewell
+    log_out: LogOut
     redirects: tuple[str, ...]  # of registered client applications
 
     async def login(self, request: Request) -> Answer:
@@ -122,8 +120,7 @@ class LoginRoutes:
     async def logout(self, request: Request) -> Answer:
         session = await self.authenticate(request)
         async with self.pool.transaction() as conn:
-            await close_session(conn, session.fiscal_code, session.id)
-            await self.farewell(conn, self.secrets, session.fiscal_code, [session.id])
+            await self.log_out(conn, self.secrets, session.fiscal_code, session.id)
         return _json(wire.Done())
 
     async def show_sessions(self, request: Request) -> Answer:
@@ -138,9 +135,7 @@ class LoginRoutes:
         closed = False
         if _ULID.match(session_id):
             async with self.pool.transaction() as conn:
-                closed = await close_session(conn, session.fiscal_code, session_id)
-                if closed:
-                    await self.farewell(conn, self.secrets, session.fiscal_code, [session_id])
+                closed = await self.log_out(conn, self.secrets, session.fiscal_code, session_id)
         if not closed:
             raise Problem(404, "Not found", "You have no session with this id.")
         return _json(wire.Done())
@@ -148,8 +143,7 @@ class LoginRoutes:
     async def close_all(self, request: Request) -> Answer:
         session = await self.authenticate(request)
         async with self.pool.transaction() as conn:
-            await close_all_sessions(conn, session.fiscal_code)
-            await self.farewell(conn, self.secrets, session.fiscal_code, None)
+            await self.log_out(conn, self.secrets, session.fiscal_code, None)
         return _json(wire.Done())
 
     def routes(self) -> list[Route]:

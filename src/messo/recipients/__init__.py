@@ -21,6 +21,7 @@ from messo.recipients.profile import (
     create_profiles,
     enrolled,
     language_of,
+    language_of_browser,
     read_profile,
 )
 from messo.recipients.update import (
@@ -60,6 +61,7 @@ __all__ = [
     "history",
     "is_email_already_taken",
     "language_of",
+    "language_of_browser",
     "onboard",
     "put_activations",
     "put_choice",

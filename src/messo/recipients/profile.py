@@ -96,6 +96,15 @@ async def lock_enrolled(conn: Connection, fiscal_code: str) -> Profile:
     return found
 
 
+def language_of_browser(accept_language: str) -> Literal["it", "en"]:
+    """What a browser asks for (RFC 9110, section 12.5.4), by order alone; Italian otherwise."""
+    for part in accept_language[:200].lower().split(","):
+        for language in SPOKEN:
+            if part.strip().startswith(language):
+                return language
+    return "it"
+
+
 def language_of(preferred: Sequence[str] | None) -> Literal["it", "en"] | None:
     """The first preferred language that we speak; None where there is none."""
     for locale in preferred or ():

@@ -27,8 +27,10 @@ async def begin(
     claims: Sequence[str],
     terms: str,
     message_id: str | None,
-) -> None:
-    """A site asks who this citizen is. Looking twice at the same question is one access.
+) -> bool:
+    """A site asks who this citizen is; False if they have answered this question.
+
+    Looking twice at the same question is one access.
 
     Of the questions of a site that nobody answered only this one is kept: a page elsewhere can
     make a browser ask as often as it likes.
@@ -42,7 +44,7 @@ async def begin(
     )
     redirect = client.redirect(asked.redirect_uri)
     names = {"it": redirect.it, "en": redirect.en or redirect.it} if redirect else {}
-    await conn.run(
+    written = await conn.run(
         queries.begin_access,
         bucket=conn.bucket(fiscal_code),
         fiscal_code=fiscal_code,
@@ -57,6 +59,7 @@ async def begin(
         session_id=session_id,
         now=clock.now(),
     )
+    return written > 0
 
 
 async def settle(
@@ -72,7 +75,7 @@ async def settle(
         "refused": ["requested"],
         "redeemed": ["granted"],
         # What a site has got is not taken back: a code that comes twice changes nothing here.
-        "failed": ["requested", "granted"],
+        "failed": ["granted"],
     }[outcome]
     written = await conn.run(
         queries.settle_access,

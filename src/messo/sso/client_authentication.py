@@ -92,9 +92,9 @@ async def _by_assertion(
         raise OAuthProblem("invalid_request", f"client_assertion_type must be {ASSERTION_TYPE}.")
     client_id = form.get("client_id") or _issuer_of(assertion)
     client = await find_client(conn, client_id)
-    if client is None or client.jwks is None or client.auth_method != "private_key_jwt":
+    if client is None or client.jwks is None:  # those of `private_key_jwt` have keys
         raise _refused()
-    claims = _verified(assertion, client)
+    claims = _verified(assertion, client.jwks)
     until = _until(claims, client, audiences)
     digest = key_digest(f"{client.id}:{claims['jti']}")
     fresh = await conn.run(
@@ -118,11 +118,11 @@ def _issuer_of(assertion: str) -> str:
         raise _refused() from None
 
 
-def _verified(assertion: str, client: Client) -> dict[str, Any]:
+def _verified(assertion: str, jwks: dict[str, Any]) -> dict[str, Any]:
     if len(assertion) > _LONGEST_ASSERTION:
         raise _refused()
     try:
-        keys = KeySet.import_key_set({"keys": client.jwks["keys"] if client.jwks else []})
+        keys = KeySet.import_key_set({"keys": jwks["keys"]})
         return dict(jwt.decode(assertion, keys, algorithms=ALGORITHMS).claims)
     except (JoseError, ValueError, TypeError, KeyError, RecursionError):
         raise _refused() from None

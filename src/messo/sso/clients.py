@@ -39,7 +39,7 @@ class Redirect(msgspec.Struct, frozen=True):
         return (self.en if language == "en" else "") or self.it
 
 
-_redirects = msgspec.json.Decoder(tuple[Redirect, ...])
+read_redirects = msgspec.json.Decoder(tuple[Redirect, ...]).decode
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _client(row: Row) -> Client:
         state=row["state"],
         authorized_recipients=frozenset(row["authorized_recipients"]),
         environment=row["environment"],
-        redirects=_redirects.decode(row["redirects"]),
+        redirects=read_redirects(row["redirects"]),
         post_logout_redirect_uris=tuple(row["post_logout_redirect_uris"]),
         auth_method=row["auth_method"],
         secrets=tuple(one for one in secrets if one is not None),

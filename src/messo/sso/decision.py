@@ -7,12 +7,14 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 from messo.base.crypto import Secrets
 from messo.base.db import Connection
 from messo.login import Demand, Session, hold_session
 from messo.recipients.profile import lock_profile
-from messo.sso import access, codes, consents, launch
+from messo.settings import Settings
+from messo.sso import access, codes, consents, discovery, launch
 from messo.sso.authorize import Asked, RefusedError
 from messo.sso.claims import asked_for, is_optional, subject
 from messo.sso.clients import Claim, Client, Redirect, find_client
@@ -82,7 +84,11 @@ class Question:
         return hashlib.sha256(repr(shown).encode()).hexdigest()[:32]
 
 
-Step = Back | LogIn | Question
+class Answered:
+    """The citizen has answered this question: there is nothing to ask any more."""
+
+
+Step = Back | LogIn | Question | Answered
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,11 @@ class Provider:
     secrets: Secrets
     issuer: str
     levels: Sequence[str]
+
+    @classmethod
+    def of(cls, settings: Settings, secrets: Secrets) -> Self:
+        """As this installation is set."""
+        return cls(secrets, discovery.issuer(settings.public_url), settings.login_levels)
 
     async def next_step(self, conn: Connection, asked: Asked, citizen: Citizen | None) -> Step:
         """What has to happen now. `RefusedError` if the client is not registered any more.
@@ -108,7 +119,7 @@ class Provider:
         is_silent = ticket is not None and step.is_decided
         if not is_silent and "none" in asked.prompt:
             return self._back(asked, "consent_required", "The citizen must be asked.")
-        await access.begin(
+        has_begun = await access.begin(
             conn,
             citizen.fiscal_code,
             citizen.session.id,
@@ -118,6 +129,8 @@ class Provider:
             step.terms,
             ticket.message_id if ticket else None,
         )
+        if not has_begun:
+            return Answered()
         if step.remembered is not None and is_silent:
             address = await self._hand_over(conn, step, citizen, step.remembered.agreed)
             return Back(address) if address else step

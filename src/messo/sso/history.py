@@ -52,8 +52,8 @@ class Access:
 
     @property
     def handed_over(self) -> tuple[str, ...]:
-        """The data that the site has got; of a login that was broken off, at most."""
-        return self.claims if self.outcome in {"redeemed", "failed"} else ()
+        """The data that the site has got."""
+        return self.claims if self.outcome == "redeemed" else ()
 
     @property
     def result(self) -> Result:

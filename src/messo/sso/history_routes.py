@@ -18,7 +18,7 @@ from messo.base.http import JSON, Answer, Parameter, Problem, Request, Route
 from messo.base.ids import new_id
 from messo.base.wire import ProblemDocument, Timestamp, Ulid
 from messo.login import Session
-from messo.recipients import SPOKEN, ask
+from messo.recipients import ask, language_of_browser
 from messo.sso.access import Outcome
 from messo.sso.history import Access, list_accesses
 
@@ -28,7 +28,6 @@ _EXPORTS = ("/api/fims/v1/export-requests", "/api/v1/fims/export-requests")
 _ON_A_PAGE = 15
 _AGREED: tuple[Outcome, ...] = ("granted", "redeemed")
 _ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}\Z")
-_LONGEST = 200  # characters of Accept-Language
 _PRIVATE = [JSON, (b"cache-control", b"no-store")]
 
 
@@ -72,7 +71,7 @@ class HistoryRoutes:
     async def accesses(self, request: Request) -> Answer:
         session = await self.authenticate(request)
         before = _last(parameters.of_query(request).get("page"))
-        language = _language(request.header(b"accept-language") or "")
+        language = language_of_browser(request.header(b"accept-language") or "")
         async with self.pool.connection() as conn:
             found = await list_accesses(conn, session.fiscal_code, _ON_A_PAGE + 1, before, _AGREED)
         shown = found[:_ON_A_PAGE]
@@ -178,12 +177,3 @@ def _last(page: str | None) -> str | None:
             400, "Bad request", "page must be `next` of a page before, as it is.", field="page"
         )
     return access_id
-
-
-def _language(accept_language: str) -> str:
-    """The first that we speak (RFC 9110, section 12.5.4), by order alone; Italian otherwise."""
-    for part in accept_language[:_LONGEST].lower().split(","):
-        for language in SPOKEN:
-            if part.strip().startswith(language):
-                return language
-    return "it"

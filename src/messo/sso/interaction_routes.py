@@ -4,7 +4,7 @@ Source: contract/single-sign-on.md, sections 3, 4 and 8. What it lists is what i
 optional data are left out unless the application says that the citizen agreed to them.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,10 @@ from messo.base.db import Connection, Pool
 from messo.base.decode import decode
 from messo.base.http import Answer, Problem, Request, Route
 from messo.login import Limits, Session, Web, find_by_digest, find_session, open_sso_token
-from messo.recipients import read_profile
+from messo.recipients import language_of_browser, read_profile
 from messo.sso.authorize import Asked, RefusedError, unseal
 from messo.sso.claims import email_of
-from messo.sso.decision import Back, Citizen, Provider, Question
+from messo.sso.decision import Answered, Back, Citizen, Provider, Question
 
 APP_COOKIE = "_io_fims_token"
 _BODY = 16 * 1024  # bytes
@@ -61,6 +61,8 @@ class InteractionRoutes:
                 step = await self.provider.next_step(conn, asked, citizen)
         except RefusedError as error:
             raise _void(error) from None
+        if isinstance(step, Answered):
+            raise _answered()
         if isinstance(step, Back):
             return self._back(asked, step.address)
         if not isinstance(step, Question):
@@ -95,11 +97,7 @@ class InteractionRoutes:
         except RefusedError as error:
             raise _void(error) from None
         if address is None:
-            raise Problem(
-                409,
-                "Conflict",
-                "This question was answered before, is void, or has changed: ask for it again.",
-            )
+            raise _answered()
         return self._back(asked, address)
 
     def _asked(self, request: Request) -> Asked:
@@ -131,7 +129,7 @@ class InteractionRoutes:
         return await find_session(conn, bearer.strip(), self.limits, "client")
 
     def _question(self, request: Request, question: Question) -> Answer:
-        language = _language(request)
+        language = language_of_browser(request.header(b"accept-language") or "")
         base = f"{self.provider.issuer}/sso/interaction/{question.asked.id}"
         body = {
             "_links": {
@@ -160,6 +158,14 @@ class InteractionRoutes:
         ]
 
 
+def _answered() -> Problem:
+    return Problem(
+        409,
+        "Conflict",
+        "This question was answered before, is void, or has changed: ask for it again.",
+    )
+
+
 def _void(error: RefusedError) -> Problem:
     return Problem(400, "Bad request", error.description)
 
@@ -179,12 +185,6 @@ def _datum(claim: str, question: Question, language: str) -> dict[str, Any]:
     if claim in question.optional:
         shown["optional"] = True  # our own: not in the reference's answer
     return shown
-
-
-def _language(request: Request) -> str:
-    asked: Sequence[str] = (request.header(b"accept-language") or "").lower().split(",")
-    known = (part.strip()[:2] for part in asked)
-    return next((one for one in known if one in {"it", "en"}), "it")
 
 
 def _cookie(request: Request, name: str) -> str:

@@ -1,7 +1,8 @@
 """The keys that sign tokens: made, published ahead of their use, replaced, taken away.
 
 A key is published for a day before it signs and for a day after the next one has taken over, so
-that relying parties that look rarely still know it (OpenID Connect Core 1.0, section 10.1.1).
+that relying parties that look rarely still know it (OpenID Connect Core 1.0, section 10.1.1). One
+that an operator asks for signs after ten minutes, or at once where the old one is compromised.
 """
 
 import asyncio

@@ -4,14 +4,11 @@ import asyncio
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
-import msgspec
-
 from messo.base.db import Pool
-from messo.sso.clients import Redirect, queries
+from messo.sso.clients import queries, read_redirects
 
 _REMEMBERED = 10_000  # institutions; more than that and the memory starts anew
 _PORTS = {"https": 443, "http": 80}
-_redirects = msgspec.json.Decoder(tuple[Redirect, ...])
 
 
 def origin_of(address: str) -> str | None:
@@ -33,7 +30,7 @@ def origin_of(address: str) -> str | None:
 
 def origins_of(stored: Iterable[str]) -> frozenset[str]:
     """The origins of redirect URIs, from the JSON of a few clients."""
-    found = {origin_of(one.uri) for redirects in stored for one in _redirects.decode(redirects)}
+    found = {origin_of(one.uri) for redirects in stored for one in read_redirects(redirects)}
     return frozenset(origin for origin in found if origin is not None)
 
 

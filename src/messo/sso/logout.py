@@ -13,6 +13,8 @@ from messo.base import clock, work
 from messo.base.crypto import Secrets
 from messo.base.db import Connection
 from messo.base.ids import new_id
+from messo.login import close_all_sessions, close_session
+from messo.recipients.profile import lock_profile
 from messo.sso import claims
 from messo.sso.clients import Client, find_clients, queries
 from messo.sso.codes import LIFE, TOKEN_LIFE
@@ -37,6 +39,25 @@ class Entered(NamedTuple):
     client_id: str
     session_id: str | None
     knows_code: bool
+
+
+async def log_out(
+    conn: Connection, secrets: Secrets, fiscal_code: str, session_id: str | None
+) -> bool:
+    """Close one session of this citizen, or all, and the logins that they gave elsewhere.
+
+    False if there is none. A site is let in before all of this or not at all: whoever changes
+    anything of a citizen locks their profile first.
+    """
+    await lock_profile(conn, fiscal_code)
+    if session_id is None:
+        closed = await close_all_sessions(conn, fiscal_code) > 0
+    else:
+        closed = await close_session(conn, fiscal_code, session_id)
+    if closed:
+        ended = None if session_id is None else [session_id]
+        await of_sessions(conn, secrets, fiscal_code, ended)
+    return closed
 
 
 async def of_sessions(

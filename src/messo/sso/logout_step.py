@@ -76,7 +76,7 @@ def step(
             return Done("its secret is no longer listed")
         claims = token_claims(issuer, job.client_id, ended, clock.now())
         token = await keys.sign(job.alg, claims, KIND)
-        return await _post(outbound, job.uri, token, limits)
+        return await _post(outbound, job, token, limits)
 
     return Outward(LOGOUT, _claim, send, _record, _AT_ONCE)
 
@@ -110,11 +110,14 @@ def meaning(status: int, after_s: float | None = None) -> Outcome:
     return Again(f"status {status}", after_s or 0.0)
 
 
-async def _post(outbound: Outbound, uri: str, token: str, limits: Limits) -> Outcome:
+async def _post(outbound: Outbound, job: Job, token: str, limits: Limits) -> Outcome:
     body = urlencode({"logout_token": token}).encode()
     try:
         # Nobody reads what else it says, however long it is.
-        async with outbound.open("POST", uri, headers=_FORM, body=body, limits=limits) as reply:
+        # Sites of several institutions may be at one host: each has places of its own.
+        async with outbound.open(
+            "POST", job.uri, headers=_FORM, body=body, limits=limits, place=f"sso:{job.client_id}"
+        ) as reply:
             pause = retry_after_s(reply.headers.get("retry-after"), clock.now())
             return meaning(reply.status, pause)
     except BusyError as error:

@@ -162,7 +162,7 @@ async def _settle(conn: Connection, redeemed: Redeemed) -> bool:
     if grant is None:
         return False
     if redeemed.access_token is None:
-        await access.settle(conn, grant.fiscal_code, grant.access_id, "failed", ())
+        await access.settle(conn, grant.fiscal_code, grant.access_id, "failed")
         return False
     return await access.settle(conn, grant.fiscal_code, grant.access_id, "redeemed")
 

@@ -99,7 +99,7 @@ WHERE a.bucket = :bucket AND a.fiscal_code = :fiscal_code AND a.id = :id
 UPDATE sso.access AS a
 SET outcome = :outcome, settled_at = :now, claims = coalesce(:claims::text[], a.claims)
 WHERE a.bucket = :bucket AND a.fiscal_code = :fiscal_code AND a.id = :id
-  AND a.outcome = ANY(:before::text[]) AND a.ended_at IS NULL;
+  AND a.outcome = ANY(:before::text[]);
 
 -- name: drop_unanswered
 -- Questions that cannot be answered any more. By primary key's beginning: the few of one citizen.
@@ -315,8 +315,7 @@ ORDER BY 1, 2;
 -- tells nothing more.
 UPDATE sso.access AS a
 SET ended_at = :now,
-    outcome = CASE WHEN a.outcome = 'granted' THEN 'failed' ELSE a.outcome END,
-    claims = CASE WHEN a.outcome = 'granted' THEN '{}' ELSE a.claims END
+    outcome = CASE WHEN a.outcome = 'granted' THEN 'failed' ELSE a.outcome END
 WHERE a.bucket = :bucket AND a.fiscal_code = :fiscal_code
   AND a.outcome IN ('granted', 'redeemed') AND a.ended_at IS NULL AND a.settled_at > :since
   AND (:session_ids::text[] IS NULL OR a.session_id = ANY(:session_ids::text[]))

@@ -27,9 +27,10 @@ from messo.operations import record
 from messo.services import changed
 from messo.settings import Settings
 from messo.sso import client_wire as wire
+from messo.sso import discovery
 from messo.sso.addresses import check, check_called, refusal
 from messo.sso.client_keys import public_keys
-from messo.sso.clients import Environment, Redirect, queries
+from messo.sso.clients import Environment, Redirect, queries, read_redirects
 
 OVERLAP = timedelta(hours=24)  # for so long the secret before a change is good
 _RECENT = timedelta(days=7)
@@ -60,8 +61,9 @@ class Rules:
     @classmethod
     def of(cls, settings: Settings, allowed: Sequence[Network]) -> Self:
         """As this installation is set."""
-        issuer = settings.public_url.rstrip("/")
-        return cls(issuer, settings.login_levels, allowed, settings.sandbox)
+        return cls(
+            discovery.issuer(settings.public_url), settings.login_levels, allowed, settings.sandbox
+        )
 
 
 @dataclass(frozen=True)
@@ -323,13 +325,12 @@ def _no_client(environment: Environment) -> Problem:
 
 
 def _shown(rules: Rules, row: Row) -> wire.SsoClient:
-    redirects = msgspec.json.decode(row["redirects"], type=list[Redirect])
     jwks = row["jwks"]
     old_until = row["old_secret_until"]
     return wire.SsoClient(
         redirect_uris=[
             wire.SsoRedirect(one.uri, wire.SsoDisplayName(one.it, one.en or UNSET))
-            for one in redirects
+            for one in read_redirects(row["redirects"])
         ],
         post_logout_redirect_uris=row["post_logout_redirect_uris"],
         token_endpoint_auth_method=row["auth_method"],
