@@ -16,6 +16,8 @@ CREATE SCHEMA operations;
 
 CREATE SCHEMA payments;
 
+CREATE SCHEMA people;
+
 CREATE SCHEMA recipients;
 
 CREATE SCHEMA reminders;
@@ -562,6 +564,45 @@ COMMENT ON COLUMN payments.notice.asked_at IS 'When the node was last asked, wha
 
 COMMENT ON COLUMN payments.notice.sweep_at IS 'When the slow sweep asks again; NULL once nothing can change any more. Of a paid notice that no message carries: when it is forgotten.';
 
+CREATE TABLE people.invitation (
+    id text NOT NULL COLLATE pg_catalog."C",
+    institution_id text NOT NULL COLLATE pg_catalog."C",
+    email text NOT NULL,
+    role text NOT NULL,
+    token_digest bytea NOT NULL,
+    invited_by text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT invitation_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'editor'::text, 'sender'::text, 'reader'::text])))
+);
+
+COMMENT ON TABLE people.invitation IS 'Open invitations; the token is in the mail and nowhere else. One that is accepted is gone; one that is withdrawn counts for an hour.';
+
+CREATE TABLE people.member (
+    id text NOT NULL COLLATE pg_catalog."C",
+    institution_id text NOT NULL COLLATE pg_catalog."C",
+    login text NOT NULL,
+    name text NOT NULL,
+    email text NOT NULL,
+    role text NOT NULL,
+    added_at timestamp with time zone NOT NULL,
+    CONSTRAINT member_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'editor'::text, 'sender'::text, 'reader'::text])))
+);
+
+COMMENT ON TABLE people.member IS 'Who may do what for which institution. The login is what the identity provider calls them.';
+
+CREATE TABLE people.session (
+    digest bytea NOT NULL,
+    login text NOT NULL,
+    name text NOT NULL,
+    email text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE people.session IS 'Who of the institutions and of the operators is logged in; the token is in their browser and nowhere else.';
+
 CREATE TABLE recipients.activation (
     bucket smallint NOT NULL,
     fiscal_code text NOT NULL COLLATE pg_catalog."C",
@@ -745,6 +786,19 @@ CREATE TABLE reminders.schedule (
 
 COMMENT ON TABLE reminders.schedule IS 'On which days: before the due date for "due", after processing for "undated" and "unread".';
 
+CREATE TABLE services.history (
+    service_id text NOT NULL COLLATE pg_catalog."C",
+    number integer NOT NULL,
+    kind text NOT NULL,
+    value text NOT NULL,
+    reason text,
+    data jsonb NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT history_kind_check CHECK ((kind = ANY (ARRAY['lifecycle'::text, 'publication'::text])))
+);
+
+COMMENT ON TABLE services.history IS 'What became of each service, in order.';
+
 CREATE TABLE services.institution (
     id text NOT NULL COLLATE pg_catalog."C",
     fiscal_code text NOT NULL COLLATE pg_catalog."C",
@@ -752,10 +806,13 @@ CREATE TABLE services.institution (
     email text NOT NULL,
     permissions text[] NOT NULL,
     suspended_at timestamp with time zone,
-    created_at timestamp with time zone NOT NULL
+    created_at timestamp with time zone NOT NULL,
+    authorized_cidrs text[] DEFAULT '{}'::text[] NOT NULL
 );
 
 COMMENT ON TABLE services.institution IS 'Who sends. Permissions are the groups of the wire contract.';
+
+COMMENT ON COLUMN services.institution.authorized_cidrs IS 'Where its master manage keys are taken from; an empty list: from anywhere.';
 
 CREATE TABLE services.key (
     digest bytea NOT NULL,
@@ -764,10 +821,44 @@ CREATE TABLE services.key (
     slot text NOT NULL,
     encrypted text NOT NULL,
     created_at timestamp with time zone NOT NULL,
+    group_id text COLLATE pg_catalog."C",
     CONSTRAINT key_slot_check CHECK ((slot = ANY (ARRAY['primary'::text, 'secondary'::text])))
 );
 
-COMMENT ON TABLE services.key IS 'Looked up by SHA-256; an encrypted copy because the contract gives keys back. No service: a manage key.';
+COMMENT ON TABLE services.key IS 'Looked up by SHA-256; an encrypted copy because the contract gives keys back. No service: a manage key, of a group or of all.';
+
+CREATE TABLE services.lifecycle (
+    service_id text NOT NULL COLLATE pg_catalog."C",
+    institution_id text NOT NULL COLLATE pg_catalog."C",
+    "position" integer NOT NULL,
+    status text NOT NULL,
+    reason text,
+    auto_publish boolean NOT NULL,
+    waits boolean NOT NULL,
+    data jsonb NOT NULL,
+    version integer NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    idempotency_key text,
+    idempotency_digest bytea,
+    CONSTRAINT lifecycle_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'submitted'::text, 'approved'::text, 'rejected'::text, 'deleted'::text])))
+);
+
+COMMENT ON TABLE services.lifecycle IS 'The version of each service that its institution works at. Services are never removed, so that positions within an institution have no gaps.';
+
+COMMENT ON COLUMN services.lifecycle.waits IS 'Approved, and not yet in the place of the version that is published.';
+
+COMMENT ON COLUMN services.lifecycle.data IS 'All that the institution says of the service, as services/payload.py has it.';
+
+COMMENT ON COLUMN services.lifecycle.version IS 'Grows with each change: the ETag, and what a reviewer decided on.';
+
+CREATE TABLE services.logo (
+    owner_id text NOT NULL COLLATE pg_catalog."C",
+    png bytea NOT NULL,
+    digest bytea NOT NULL,
+    updated_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE services.logo IS 'Logos of services and institutions, by the id of either; drawn anew from what was sent.';
 
 CREATE TABLE services.service (
     id text NOT NULL COLLATE pg_catalog."C",
@@ -786,14 +877,35 @@ CREATE TABLE services.service (
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     version integer DEFAULT 0 NOT NULL,
     postal_account text COLLATE pg_catalog."C",
+    topic_id smallint,
+    suitable_for_minors boolean,
+    group_id text COLLATE pg_catalog."C",
+    group_position integer,
+    updated_at timestamp with time zone,
     CONSTRAINT service_category_check CHECK ((category = ANY (ARRAY['STANDARD'::text, 'SPECIAL'::text]))),
     CONSTRAINT service_max_allowed_payment_amount_check CHECK (((max_allowed_payment_amount >= 0) AND (max_allowed_payment_amount <= '9999999999'::bigint))),
     CONSTRAINT service_state_check CHECK ((state = ANY (ARRAY['draft'::text, 'approved'::text, 'published'::text, 'deleted'::text])))
 );
 
+COMMENT ON TABLE services.service IS 'Services as messages and citizens see them: the live version. Its state is the publication: approved is approved and not listed.';
+
 COMMENT ON COLUMN services.service.metadata IS 'Contacts and addresses under the names of the wire contract; only those that are known.';
 
 COMMENT ON COLUMN services.service.postal_account IS 'The postal account that notices of its institution can be paid to, for postal slips.';
+
+COMMENT ON COLUMN services.service.topic_id IS 'One of services/topics.py.';
+
+COMMENT ON COLUMN services.service.group_position IS 'From 0, without gaps in each group, so that any page of it costs the same.';
+
+CREATE TABLE services.service_group (
+    id text NOT NULL COLLATE pg_catalog."C",
+    institution_id text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    authorized_cidrs text[] NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE services.service_group IS 'Services of one institution that a manage key of their own is good for, with its own list of addresses.';
 
 CREATE TABLE services.version (
     one boolean DEFAULT true NOT NULL,
@@ -1071,6 +1183,18 @@ ALTER TABLE ONLY payments.dead_letter
 ALTER TABLE ONLY payments.notice
     ADD CONSTRAINT notice_pkey PRIMARY KEY (bucket, payee, number);
 
+ALTER TABLE ONLY people.invitation
+    ADD CONSTRAINT invitation_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY people.invitation
+    ADD CONSTRAINT invitation_token_digest_key UNIQUE (token_digest);
+
+ALTER TABLE ONLY people.member
+    ADD CONSTRAINT member_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY people.session
+    ADD CONSTRAINT session_pkey PRIMARY KEY (digest);
+
 ALTER TABLE ONLY recipients.activation
     ADD CONSTRAINT activation_pkey PRIMARY KEY (bucket, fiscal_code, service_id);
 
@@ -1110,6 +1234,9 @@ ALTER TABLE ONLY reminders.reminder
 ALTER TABLE ONLY reminders.schedule
     ADD CONSTRAINT schedule_pkey PRIMARY KEY (kind);
 
+ALTER TABLE ONLY services.history
+    ADD CONSTRAINT history_pkey PRIMARY KEY (service_id, number);
+
 ALTER TABLE ONLY services.institution
     ADD CONSTRAINT institution_fiscal_code_key UNIQUE (fiscal_code);
 
@@ -1118,6 +1245,15 @@ ALTER TABLE ONLY services.institution
 
 ALTER TABLE ONLY services.key
     ADD CONSTRAINT key_pkey PRIMARY KEY (digest);
+
+ALTER TABLE ONLY services.lifecycle
+    ADD CONSTRAINT lifecycle_pkey PRIMARY KEY (service_id);
+
+ALTER TABLE ONLY services.logo
+    ADD CONSTRAINT logo_pkey PRIMARY KEY (owner_id);
+
+ALTER TABLE ONLY services.service_group
+    ADD CONSTRAINT service_group_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY services.service
     ADD CONSTRAINT service_pkey PRIMARY KEY (id);
@@ -1201,6 +1337,16 @@ CREATE INDEX dead_letter_by_age ON payments.dead_letter USING btree (at);
 
 CREATE INDEX notice_to_sweep ON payments.notice USING btree (bucket, sweep_at) WHERE (sweep_at IS NOT NULL);
 
+CREATE UNIQUE INDEX invitation_by_email ON people.invitation USING btree (institution_id, lower(email));
+
+CREATE UNIQUE INDEX member_by_login ON people.member USING btree (login, institution_id);
+
+CREATE INDEX member_of_institution ON people.member USING btree (institution_id, id);
+
+CREATE INDEX session_by_expiry ON people.session USING btree (expires_at);
+
+CREATE INDEX session_of_login ON people.session USING btree (login);
+
 CREATE INDEX archive_by_age ON recipients.archive_part USING btree (bucket, expires_at);
 
 CREATE INDEX data_request_due ON recipients.data_request USING btree (bucket, due_at) WHERE (status = ANY (ARRAY['PENDING'::text, 'WIP'::text]));
@@ -1209,11 +1355,27 @@ CREATE INDEX reminder_by_day ON reminders.reminder USING btree (bucket, day);
 
 CREATE INDEX reminder_due ON reminders.reminder USING btree (bucket, due_at) WHERE (state = 'planned'::text);
 
+CREATE UNIQUE INDEX group_by_name ON services.service_group USING btree (institution_id, lower(name));
+
+CREATE UNIQUE INDEX key_of_group ON services.key USING btree (group_id, slot) WHERE (group_id IS NOT NULL);
+
 CREATE UNIQUE INDEX key_of_service ON services.key USING btree (service_id, slot) WHERE (service_id IS NOT NULL);
 
-CREATE UNIQUE INDEX manage_key ON services.key USING btree (institution_id, slot) WHERE (service_id IS NULL);
+CREATE UNIQUE INDEX lifecycle_by_position ON services.lifecycle USING btree (institution_id, "position");
+
+CREATE UNIQUE INDEX lifecycle_once ON services.lifecycle USING btree (institution_id, idempotency_key);
+
+CREATE INDEX lifecycle_to_review ON services.lifecycle USING btree (updated_at, service_id) WHERE (status = 'submitted'::text);
+
+CREATE UNIQUE INDEX master_key ON services.key USING btree (institution_id, slot) WHERE ((service_id IS NULL) AND (group_id IS NULL));
 
 CREATE INDEX service_by_institution ON services.service USING btree (institution_id);
+
+CREATE INDEX service_by_name ON services.service USING btree (institution_id, lower(name), id);
+
+CREATE INDEX service_of_group ON services.service USING btree (group_id, group_position) WHERE (group_id IS NOT NULL);
+
+CREATE INDEX service_published ON services.service USING btree (institution_id, lower(name), id) INCLUDE (name, version) WHERE ((state = 'published'::text) AND (suspended_at IS NULL));
 
 CREATE INDEX access_by_age ON sso.access USING btree (bucket, id);
 
@@ -1243,11 +1405,35 @@ ALTER TABLE ONLY events.webhook
 ALTER TABLE ONLY messages.guard_allowance
     ADD CONSTRAINT guard_allowance_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES services.institution(id);
 
+ALTER TABLE ONLY people.invitation
+    ADD CONSTRAINT invitation_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES services.institution(id);
+
+ALTER TABLE ONLY people.member
+    ADD CONSTRAINT member_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES services.institution(id);
+
+ALTER TABLE ONLY services.history
+    ADD CONSTRAINT history_service_id_fkey FOREIGN KEY (service_id) REFERENCES services.service(id);
+
+ALTER TABLE ONLY services.key
+    ADD CONSTRAINT key_group_id_fkey FOREIGN KEY (group_id) REFERENCES services.service_group(id);
+
 ALTER TABLE ONLY services.key
     ADD CONSTRAINT key_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES services.institution(id);
 
 ALTER TABLE ONLY services.key
     ADD CONSTRAINT key_service_id_fkey FOREIGN KEY (service_id) REFERENCES services.service(id);
+
+ALTER TABLE ONLY services.lifecycle
+    ADD CONSTRAINT lifecycle_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES services.institution(id);
+
+ALTER TABLE ONLY services.lifecycle
+    ADD CONSTRAINT lifecycle_service_id_fkey FOREIGN KEY (service_id) REFERENCES services.service(id);
+
+ALTER TABLE ONLY services.service
+    ADD CONSTRAINT service_group_id_fkey FOREIGN KEY (group_id) REFERENCES services.service_group(id);
+
+ALTER TABLE ONLY services.service_group
+    ADD CONSTRAINT service_group_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES services.institution(id);
 
 ALTER TABLE ONLY services.service
     ADD CONSTRAINT service_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES services.institution(id);

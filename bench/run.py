@@ -17,6 +17,7 @@ from bench import (
     reads,
     reminders,
     remote,
+    services,
     start,
     together,
 )
@@ -33,6 +34,7 @@ ALL = {
     "remote": remote.run,
     "reminders": reminders.run,
     "logins": logins.run,
+    "services": services.run,
     "memory": memory.run,
     "start": start.run,
 }

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from messo import documents
-from messo.app import Content, Fetchers, Senders, citizen_routes, institution_routes
+from messo.api import Content, Fetchers, Senders, citizen_routes, institution_routes, people_routes
 from messo.base import db, migrate
 from messo.base.postgres import EmbeddedPostgres
 from messo.base.schema_dump import dump_schema
@@ -75,16 +75,18 @@ def _describe(command: Any, path: str, lines: list[str]) -> None:
 
 
 def openapi_documents() -> dict[str, str]:
-    """Both documents, from routes that are only described, not served."""
+    """All documents, from routes that are only described, not served."""
     nothing: Any = None
     settings = Settings()
     institutions = institution_routes(
-        settings, nothing, Senders(*[*[nothing] * 7, Content(*[nothing] * 4), nothing])
+        settings, nothing, Senders(*[*[nothing] * 7, Content(*[nothing] * 4), nothing, nothing])
     )
     citizens = citizen_routes(settings, nothing, nothing, nothing, Fetchers(*[nothing] * 3))
+    people = people_routes(settings, nothing, nothing, nothing, nothing)
     made = {
         "openapi.json": documents.for_institutions(institutions, settings),
         "openapi-citizens.json": documents.for_citizens(citizens, settings),
+        "openapi-people.json": documents.for_people(people, settings),
     }
     return {
         name: json.dumps(document, indent=2, ensure_ascii=False) + "\n"

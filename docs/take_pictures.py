@@ -90,6 +90,7 @@ def take_pages(page: Page, base: str, service: str, size: str) -> None:
     here = page.url.removeprefix(base)
     take(page, base, "notice", size, f"{here}/notice")
     take(page, base, "reminders", size, f"{here}/reminders")
+    take(page, base, "services", size, "/services")
     take(page, base, "service", size, f"/services/{service}")
     take(page, base, "preferences", size, "/preferences")
     take(page, base, "data", size, "/data")
@@ -123,6 +124,33 @@ def take_signing_on(page: Page, base: str, size: str) -> None:
     page.wait_for_url("**/sandbox/sportello/**")
     take(page, base, "signed-on", size, "")
     take(page, base, "access", size, "/data/access")
+
+
+def take_console(page: Page, base: str, size: str) -> None:
+    """A login of the institution's admin, and an invitation as it comes and as it is opened."""
+    page.goto(f"{base}/console/login")
+    page.get_by_role("button", name="Teresa Bellini").click()
+    page.wait_for_url(f"{base}/console")
+    take(page, base, "console", size, "")
+    (mine,) = page.request.get(f"{base}/messo/v1/me").json()["memberships"]
+    invitations = f"{base}/messo/v1/institutions/{mine['institution_id']}/invitations"
+    name = {"desktop": "nora", "phone": "sara"}[size]  # a minute between two to one address
+    invited = {"email": f"{name}@example.org", "role": "editor"}
+    made = page.request.post(invitations, data=invited)
+    if not made.ok:
+        raise RuntimeError(made.text())
+    page.goto(f"{base}/sandbox/mail")
+    while not page.get_by_role("link", name="Il tuo invito").count():
+        page.wait_for_timeout(500)
+        page.reload()
+    page.get_by_role("link", name="Il tuo invito").first.click()
+    page.wait_for_url("**/sandbox/mail/*")
+    page.locator("iframe").scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    take(page, base, "invitation-mail", size, "")
+    link = page.frame_locator("iframe").locator("a[href*='/console/invitation']").first
+    page.goto(str(link.get_attribute("href")))
+    take(page, base, "invitation", size, "")
 
 
 def take_paid(page: Page, base: str, size: str) -> None:
@@ -186,6 +214,9 @@ def main() -> None:
                     page.context.clear_cookies()
                     take_paid(page, base, size)
                     take_unready(page, base, size)
+                    page.context.close()
+                    page = open_window(browser, width)
+                    take_console(page, base, size)
                     page.context.close()
                 browser.close()
         finally:

@@ -129,6 +129,8 @@ async def running(
         async with httpx.AsyncClient(base_url=url, timeout=30) as client:
             yield Running(url, client, started, settings)
         public.should_exit = True
+        # A test that failed may have left a request under way: that is not waited for.
+        asyncio.get_running_loop().call_later(10, setattr, public, "force_exit", True)
         await task
 
 

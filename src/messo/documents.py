@@ -1,4 +1,4 @@
-"""The two OpenAPI documents: which routes are in each, and what it says of itself."""
+"""The three OpenAPI documents: which routes are in each, and what it says of itself."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -37,4 +37,22 @@ def for_citizens(routes: Sequence[Route], settings: Settings) -> dict[str, Any]:
         ),
         server=settings.public_url,
         scheme=openapi.BEARER,
+    )
+
+
+def for_people(routes: Sequence[Route], settings: Settings) -> dict[str, Any]:
+    """The document of the routes for people of institutions, and for operators."""
+    secure = settings.public_url.startswith("https://")
+    return openapi.document(
+        routes,
+        title="Messo for people and operators",
+        version=__version__,
+        about=(
+            "What people of an institution, and the operators of an installation, do with a login: "
+            "who belongs to which institution and in which role, invitations, permissions, "
+            "suspensions. The cookie comes from a login at /console. A request from a page of "
+            "another site changes nothing."
+        ),
+        server=settings.public_url,
+        scheme=openapi.cookie("__Host-messo-staff" if secure else "messo-staff"),
     )

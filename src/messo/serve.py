@@ -39,6 +39,12 @@ def check(settings: Settings) -> Secrets:
             "MESSO_LOGIN_ISSUER must begin with https://: who citizens are must not be read or "
             "changed on the way"
         )
+    staff = settings.staff_issuer
+    if not settings.sandbox and staff and not staff.startswith("https://"):
+        raise RefusedError(
+            "MESSO_STAFF_ISSUER must begin with https://: who manages services must not be read or "
+            "changed on the way"
+        )
     apart = settings.attachments_url
     if not settings.sandbox and apart and not apart.startswith("https://"):
         raise RefusedError("MESSO_ATTACHMENTS_URL must begin with https://")

@@ -141,6 +141,9 @@ class Settings:
     sandbox_fiscal_code: str = _setting(
         "AAAAAA00A00A000A", "Recipient that every new service may write to, restricted or not."
     )
+    service_max_amount: int = _setting(
+        1_000_000, "Largest payment, euro cents, that a service may ask for once it is approved."
+    )
     login_issuer: str = _setting(
         "",
         "Issuer of the OpenID Connect provider that citizens log in with (a proxy for SPID and "
@@ -157,6 +160,22 @@ class Settings:
     login_levels: tuple[str, ...] = _setting(
         ("https://www.spid.gov.it/SpidL2", "https://www.spid.gov.it/SpidL3"),
         "Levels of assurance (acr) that are enough, the lowest first.",
+    )
+    staff_issuer: str = _setting(
+        "",
+        "Issuer of the OpenID Connect provider that institutions' people and operators log in "
+        "with. Empty: none of them can log in; a sandbox has its own.",
+    )
+    staff_client_id: str = _setting("messo-staff", "Our client id at that provider.")
+    staff_client_secret: str = _setting("", "Our client secret at that provider.")
+    staff_scope: str = _setting(
+        "openid profile email", "Scopes asked for when people of institutions log in, with spaces."
+    )
+    staff_claim: str = _setting(
+        "preferred_username",
+        "Claim that names a person for good at that provider, and that `messo operator add` takes: "
+        "no two people may ever have the same, and nobody may change their own. With email, "
+        "email_verified must be true, and it counts in lower case.",
     )
     session_idle_minutes: int = _setting(30, "A browser's session ends when unused for so long.")
     session_hours: int = _setting(12, "A browser's session ends after so long in any case.")

@@ -25,6 +25,8 @@ from messo.operations import audit
 from messo.outside import Outside
 from messo.payments import Node, ask, watch
 from messo.payments import upkeep as payments_upkeep
+from messo.people import invitations
+from messo.people.sessions import forget as forget_people
 from messo.recipients import count_enrolled
 from messo.recipients.archive import Others, forget_old
 from messo.recipients.carry_out import CarryOut
@@ -101,6 +103,10 @@ def periodics(settings: Settings, secrets: Secrets, outside: Outside) -> list[Pe
         Periodic("recipients.forget", timedelta(minutes=1), forget_old),
         Periodic("content.forget", timedelta(minutes=1), forget_announced),
         Periodic("login.forget", timedelta(minutes=5), forget_logins(settings)),
+        Periodic("people.forget", timedelta(minutes=10), forget_people(settings)),
+        Periodic(
+            "people.forget_invitations", timedelta(minutes=10), invitations.forget_invitations
+        ),
         Periodic("messages.forget", timedelta(minutes=1), retention.forget(keep_keys)),
         Periodic("events.forget", timedelta(minutes=10), events_upkeep.forget_old),
         Periodic("notifications.forget", timedelta(minutes=10), upkeep.forget_old),

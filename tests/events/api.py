@@ -12,8 +12,9 @@ from messo.base.db import Pool
 from messo.base.limits import RateLimit
 from messo.events.webhook_routes import WebhookRoutes
 from messo.front import App
-from messo.services import Authenticate, Directory
+from messo.services import Authenticate, Directory, groups
 from messo.services.keys import create_pair
+from messo.services.owned import find_own
 from tests.events.told import Post
 from tests.world import ACTOR, World
 
@@ -51,7 +52,9 @@ class Api:
 @asynccontextmanager
 async def asking(pool: Pool, world: World, post: Post) -> AsyncIterator[Api]:
     authenticate = Authenticate(Directory(pool), RateLimit(100_000, 100_000), ())
-    routes = WebhookRoutes(authenticate.manager, pool, post.webhooks, post.outbound).routes()
+    routes = WebhookRoutes(
+        authenticate.manager, find_own, groups.among, pool, post.webhooks, post.outbound
+    ).routes()
     async with pool.transaction() as conn:
         await conn.raw.execute(
             "DELETE FROM services.key WHERE institution_id = $1 AND service_id IS NULL",

@@ -1,7 +1,9 @@
 """Who can write: found, explained, switched on and off, by the citizen alone."""
 
 import asyncio
+import re
 
+import httpx
 import pytest
 
 from messo.base.db import Pool
@@ -15,6 +17,7 @@ from messo.recipients import (
     put_preferences,
     read_choice,
 )
+from messo.sandbox import logos
 from messo.services.services import NewService, create_institution, create_service, set_state
 from tests.conftest import Running
 from tests.inbox.conftest import LogIn
@@ -66,6 +69,9 @@ async def test_services_are_listed_by_institution_with_their_state(
         ("q=%00%ff%ed%a0%80", "«"),
         ("q=" + "x" * 6000, "«"),
         ("page=9", "L'elenco finisce prima"),
+        ("topic=9", "Ancora nessun servizio sull'argomento «Mobilità e trasporti»"),
+        ("topic=18", "Biblioteca"),
+        ("topic=%C2%B2&page=1", "Biblioteca"),
         ("page=99999999999999999999", "Biblioteca"),
         ("page=-1", "Biblioteca"),
         ("page=0", "Biblioteca"),
@@ -103,6 +109,46 @@ async def test_more_than_twenty_services_are_leafed_through(
     assert "/services?q=sportello" in second.links
     async with pool.transaction() as conn:
         for service in made:
+            await set_state(conn, ACTOR, service, "deleted")
+
+
+async def test_services_are_filtered_by_topic_and_bear_their_logos(
+    pool: Pool, browse: LogIn, client: httpx.AsyncClient, world: World
+) -> None:
+    """A logo is asked for where there is one; elsewhere there are letters of the name."""
+    async with pool.transaction() as conn:
+        town = await create_institution(
+            conn, ACTOR, "00000000011", "Comune di Noli", "n@example.org"
+        )
+        new = [NewService("Tram", topic_id=9), NewService("Nido", topic_id=6)]
+        tram, nido = [await create_service(conn, ACTOR, town, one, SANDBOX) for one in new]
+        await logos.put_logos(
+            conn, {"Comune di Pontelungo": town, "Bollette": tram, "Nobody's": nido}
+        )
+    browser = await browse(await citizen(pool, "SRV", 23))
+    page = await browser.page("/services?q=noli")
+    assert "/services?q=noli&topic=9" in page.links
+    assert "Educazione e formazione 1 Mobilità e trasporti 1" in page.text
+    (shown,) = re.findall(r"/logos/\S+?(?=\")", (await browser.get("/services?q=noli")).text)
+    assert re.fullmatch(r"/logos/organizations/11\.png\?v=[0-9a-f]+", shown)
+    page = await browser.page("/services?q=noli&topic=9")
+    assert "1 servizio per «noli» sull'argomento «Mobilità e trasporti»" in page.text
+    assert ("Tram" in page.text, "Nido" in page.text) == (True, False)
+    assert page.form("/services").fields["topic"] == "9"
+    assert "/services?q=noli" in page.links, "the way back"
+    assert "CA Comune di Anna" in (await browser.page("/services")).text
+    assert "CA Comune di Anna" not in (await browser.page("/services?topic=9")).text
+    own = await browser.get(f"/services/{tram}")
+    assert "/services?topic=9" in check(own.text, "it").links
+    marks = re.findall(r"/logos/\S+?(?=\")", own.text)
+    assert marks[0] == shown
+    assert marks[1].startswith(f"/logos/services/{tram.lower()}.png?v=")
+    assert len(re.findall("/logos/", (await browser.get(f"/services/{nido}")).text)) == 1
+    for mark in marks:
+        answer = await client.get(mark)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    async with pool.transaction() as conn:
+        for service in (tram, nido):
             await set_state(conn, ACTOR, service, "deleted")
 
 

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from messo.base import server
 from messo.base.crypto import Secrets
 from messo.base.outbound import Outbound
-from messo.login import Finished, LoginFlow, Provider
+from messo.login import Finished, Identity, LoginFlow, Provider, citizen_registration
 from messo.settings import Settings
 from tests.conftest import free_port, until_started
 
@@ -141,7 +141,8 @@ def flow_to(hostile: Hostile, secrets: Secrets, **more: Any) -> LoginFlow:
     """A flow that remembers nothing yet, and asks again at once after a failure."""
     settings = Settings(login_issuer=hostile.url, **more)
     hostile.clients.append(Outbound([ip_network("127.0.0.0/8")]))
-    return LoginFlow(settings, secrets, Provider(settings, hostile.clients[-1], pause_s=0))
+    provider = Provider(citizen_registration(settings), hostile.clients[-1], pause_s=0)
+    return LoginFlow(settings.public_url, secrets, provider)
 
 
 def sent(url: str) -> dict[str, str]:
@@ -149,7 +150,7 @@ def sent(url: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
 
 
-async def log_in(hostile: Hostile, flow: LoginFlow, **query: str) -> Finished:
+async def log_in(hostile: Hostile, flow: LoginFlow, **query: str) -> Finished[Identity]:
     """The whole login, the browser's part played by this function."""
     url, cookie = await flow.begin("/", None)
     asked = sent(url)

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from messo.base.crypto import Secrets
 from messo.base.outbound import Outbound
-from messo.login import LoginError, LoginFlow, Provider, fetch
+from messo.login import LoginError, LoginFlow, Provider, citizen_registration, fetch
 from messo.settings import Settings
 from tests.login.provider import (
     CITIZEN,
@@ -371,8 +371,11 @@ async def test_a_provider_inside_that_nobody_listed_is_not_asked(
     """The same provider through a client that may ask public addresses only."""
     outbound = Outbound()
     settings = Settings(login_issuer=hostile.url)
+    flow = LoginFlow(
+        settings.public_url, secrets, Provider(citizen_registration(settings), outbound)
+    )
     with pytest.raises(LoginError) as failed:
-        await LoginFlow(settings, secrets, Provider(settings, outbound)).begin("/", None)
+        await flow.begin("/", None)
     await outbound.close()
     assert failed.value.reason == "provider_down"
     assert not hostile.asked

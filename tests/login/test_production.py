@@ -12,7 +12,7 @@ from messo import app
 from messo.base import server
 from messo.base.crypto import Secrets, new_secret
 from messo.base.outbound import Outbound
-from messo.login import LoginError, LoginFlow, Provider, issuer
+from messo.login import LoginError, LoginFlow, Provider, citizen_registration, issuer
 from messo.login.flow import Pending
 from messo.serve import check
 from messo.settings import RefusedError, Settings
@@ -76,8 +76,13 @@ async def test_production_serves_no_sandbox_page_and_starts_without_a_provider(
             await task
 
 
+def flow_of(settings: Settings, secrets: Secrets) -> LoginFlow:
+    provider = Provider(citizen_registration(settings), Outbound())
+    return LoginFlow(settings.public_url, secrets, provider)
+
+
 async def test_without_a_provider_nobody_can_log_in(secrets: Secrets) -> None:
-    flow = LoginFlow(READY, secrets, Provider(READY, Outbound()))
+    flow = flow_of(READY, secrets)
     assert not flow.is_configured
     with pytest.raises(LoginError) as failed:
         await flow.begin("/", None)
@@ -90,7 +95,7 @@ async def test_a_login_must_come_back_within_ten_minutes(
     secrets: Secrets, made_ago: int, detail: str
 ) -> None:
     settings = dataclasses.replace(READY, login_issuer="https://id.example.org")
-    flow = LoginFlow(settings, secrets, Provider(settings, Outbound()))
+    flow = flow_of(settings, secrets)
     pending = Pending("state", "nonce", "verifier", "/", int(time.time()) - made_ago)
     cookie = secrets.encrypt(msgspec.json.encode(pending).decode())
     with pytest.raises(LoginError) as failed:
@@ -101,7 +106,7 @@ async def test_a_login_must_come_back_within_ten_minutes(
 async def test_what_was_encrypted_for_something_else_is_no_pending_login(
     secrets: Secrets,
 ) -> None:
-    flow = LoginFlow(READY, secrets, Provider(READY, Outbound()))
+    flow = flow_of(READY, secrets)
     for text in ("key", "{}", '{"type":"login.code","state":"state"}', "[]", '"state"'):
         with pytest.raises(LoginError) as failed:
             await flow.finish({"state": "state"}, secrets.encrypt(text))

@@ -25,9 +25,11 @@ from schemathesis.specs.openapi.checks import (
 
 from messo.base import server
 from messo.base.db import Pool
+from messo.services.keys import create_pair
+from messo.services.services import create_institution
 from messo.settings import Settings
 from tests.conftest import Running, free_port, until_started
-from tests.world import AUTO, World, message
+from tests.world import ALL, AUTO, World, message
 
 BODY_LIMIT = Settings().body_limit
 # The same examples every time: a run that fails can be repeated.
@@ -679,14 +681,34 @@ async def test_many_at_once_do_not_hold_up_the_others(
         asyncio.create_task(converse(hasty, head(world, "Content-Length: 100"))) for _ in range(100)
     ]
     request = head(world, f"Content-Length: {len(WHOLE)}", "Connection: close") + WHOLE
-    began = asyncio.get_running_loop().time()
-    assert (await converse(hasty, request)).startswith(b"HTTP/1.1 201")
-    assert asyncio.get_running_loop().time() - began < 0.9
-    for said in await asyncio.gather(*dawdling):
+    answer = await converse(hasty, request)
+    waiting = [one for one in dawdling if not one.done()]
+    told = await asyncio.gather(*dawdling)
+    assert answer.startswith(b"HTTP/1.1 201")
+    assert waiting, "it was answered with the last of those who dawdle"
+    for said in told:
         assert parsed(said)[0] == 408
 
 
 # The document, believed ------------------------------------------------------------------------
+
+
+def is_managed(path: str) -> bool:
+    """Whether a route takes a manage key; that key itself is not replaced meanwhile."""
+    managed = ("/manage/", "/groups", "/manage-key", "/webhooks", "remote-contents", "/services/")
+    return any(part in path for part in managed) and "/manage-key/keys/" not in path
+
+
+async def manager_of_another_town(
+    running: Running, world: World, mode: GenerationMode
+) -> dict[str, str]:
+    """A town that may be changed in any way: what a request with its manage key needs."""
+    async with running.started.pool.transaction() as conn:
+        town = await create_institution(
+            conn, "tests", f"9999999990{mode.is_positive:d}", "Comune", "a@example.org", ALL
+        )
+        pair = await create_pair(conn, world.secrets, "tests", town, None)
+    return {"Ocp-Apim-Subscription-Key": pair["primary"]}
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
@@ -694,7 +716,8 @@ async def test_the_routes_do_what_their_document_says(
     running: Running, world: World, mode: GenerationMode
 ) -> None:
     """Schemathesis makes requests from the document; answers must be documented, in status,
-    content type and schema."""
+    content type and schema. Each with the kind of key that the route takes."""
+    manager = await manager_of_another_town(running, world, mode)
     document = (await running.client.get("/docs/openapi.json")).json()
     schema = schemathesis.openapi.from_dict(document)
     checks = [
@@ -709,12 +732,11 @@ async def test_the_routes_do_what_their_document_says(
         for found in schema.get_all_operations():
             operation: Any = found.ok()  # type: ignore[union-attr]
 
-            @hypothesis.settings(bounded, max_examples=40)
+            @hypothesis.settings(bounded, max_examples=20)
             @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
             def check(case: Any) -> None:
-                case.call_and_validate(
-                    base_url=running.url, headers=world.anna.headers, checks=checks
-                )
+                headers = manager if is_managed(case.path) else world.anna.headers
+                case.call_and_validate(base_url=running.url, headers=headers, checks=checks)
 
             try:
                 check()

@@ -146,12 +146,19 @@ async def test_what_we_could_not_decide_shows_no_content(
 async def test_only_the_service_that_sent_it_may_read_it(
     running: Running, world: World, send: Send
 ) -> None:
-    """Not even another service of the same institution."""
+    """Not even another service of the same institution; to other institutions it does not exist."""
     location = await send(world.anna)
-    for other in (world.secure, world.bruno, world.limited, world.draft):
+    unknown = f"/api/v1/messages/{AUTO}/{new_id()}"
+    for other in (world.secure, world.draft):
         answer = await running.client.get(location, headers=other.headers)
         assert answer.status_code == 403
         assert answer.json()["title"] == "You are not allowed here"
+    for other in (world.bruno, world.limited):
+        answers = [
+            await running.client.get(one, headers=other.headers) for one in (location, unknown)
+        ]
+        assert [answer.status_code for answer in answers] == [404, 404]
+        assert answers[0].text == answers[1].text
 
 
 async def test_an_unknown_message_is_not_found(running: Running, world: World, send: Send) -> None:

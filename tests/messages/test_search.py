@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from messo.app import welcome
+from messo.api import welcome
 from messo.base import clock
 from messo.base.db import Pool
 from messo.base.work import Worker

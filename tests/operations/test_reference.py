@@ -15,10 +15,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from messo.base import openapi
 from messo.base.http import Answer, Parameter, Request, Route
+from messo.login import FiscalCode
 from messo.messages import wire
 from messo.messages.routes import MessageRoutes
 from messo.operations import reference
-from messo.recipients.wire import FiscalCode
 
 
 class Part(Struct):

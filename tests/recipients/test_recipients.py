@@ -1,5 +1,6 @@
 """Citizens: profiles, modes, settings versions, preferences, activations, the census."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -152,8 +153,9 @@ async def test_a_closed_inbox_cannot_share_what_is_read(pool: Pool) -> None:
 async def test_an_activation_counts_its_writes_and_needs_no_profile(pool: Pool) -> None:
     code = next(CODES)
     async with pool.transaction() as conn:
-        for status in ("PENDING", "ACTIVE"):
-            assert await put_activations(conn, [Activation(code, SERVICE, status)]) == 1
+        pending = Activation(code, SERVICE, "PENDING")
+        for version, new in enumerate((pending, replace(pending, status="ACTIVE"))):
+            assert await put_activations(conn, [new]) == [version]
         row = await conn.raw.fetchrow(
             "SELECT status, version, bucket FROM recipients.activation WHERE fiscal_code = $1", code
         )

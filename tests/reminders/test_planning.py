@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 from messo.base.db import Pool
 from messo.base.http import Problem
 from messo.cli import cli
+from messo.commands.database import StoppedError
 from messo.messages import mailbox
 from messo.recipients.erase import erase_now
 from messo.recipients.update import Wishes, amend
@@ -340,7 +341,7 @@ async def test_the_command_changes_the_days_and_shows_them(
     assert "20 5" in changed.stdout
     assert "3 6 9 12" in changed.stdout
     refused = await schedule("due", "5", "6")
-    assert isinstance(refused.exception, Problem)
+    assert isinstance(refused.exception, StoppedError)
     async with pool.connection() as conn:
         assert (await read_schedule(conn)).due == (20, 5)
     assert (await schedule("due", "13", "10", "7", "4")).exit_code == 0

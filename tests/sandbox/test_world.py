@@ -8,7 +8,9 @@ from messo.base.crypto import Secrets
 from messo.base.db import Pool
 from messo.content import configurations
 from messo.content.wire import Environment
-from messo.recipients.wire import FISCAL_CODE
+from messo.login import FISCAL_CODE
+from messo.operations.operators import is_operator
+from messo.people.members import memberships_of
 from messo.sandbox import fiscal_codes, world
 from messo.settings import Settings
 from tests.world import World, add_configuration
@@ -50,6 +52,18 @@ async def test_what_people_configured_in_a_sandbox_stays_through_a_restart(
     for found, url in ((mine, "https://mine.example.org"), (theirs, again["remote_content_url"])):
         assert isinstance(found.prod_environment, Environment)
         assert found.prod_environment.base_url == url
+
+
+async def test_every_institution_has_somebody_in_each_role(pool: Pool, secrets: Secrets) -> None:
+    described = await world.build(pool, secrets, Settings())
+    async with pool.connection() as conn:
+        (town,) = await memberships_of(conn, "editor.pontelungo")
+        assert (town.institution_name, town.role) == ("Comune di Pontelungo", "editor")
+        for one in described["staff"]:
+            (found,) = await memberships_of(conn, one["login"])
+            assert found.fiscal_code == one["organization_fiscal_code"]
+            assert found.role == one["role"]
+        assert await is_operator(conn, described["operator"]["login"])
 
 
 async def test_others_institutions_make_it_production(pool: Pool, world: World) -> None:

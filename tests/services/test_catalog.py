@@ -1,6 +1,5 @@
 """The catalogue of services: what is listed, what is found, how services describe themselves."""
 
-import json
 from typing import Any
 
 import pytest
@@ -9,25 +8,19 @@ from hypothesis import strategies as st
 
 from messo.base.db import Pool
 from messo.base.ids import new_id
-from messo.sandbox.descriptions import described
-from messo.sandbox.world import INSTITUTIONS
 from messo.services import catalog, contacts
 from messo.services.services import (
     NewService,
-    NotAcceptedError,
-    create_institution,
-    create_service,
-    describe_service,
     set_state,
     suspend_institution,
     suspend_service,
 )
 from tests.conftest import Running
 from tests.messages.mail import log_in
-from tests.world import ACTOR, AUTO, SANDBOX, World
+from tests.services.offers import institution
+from tests.world import ACTOR, AUTO, World
 
 PATH = "/api/catalog/v1"
-NUMBERS = iter(range(200, 900))
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +32,6 @@ async def get(running: Running, headers: Any, path: str, expect: int = 200, **qu
     answer = await running.client.get(PATH + path, params=query, headers=headers)
     assert answer.status_code == expect, answer.text
     return answer.json()
-
-
-async def institution(pool: Pool, name: str, *services: NewService) -> tuple[str, str, list[str]]:
-    """A new institution with services: its id, its fiscal code, theirs."""
-    fiscal_code = f"{next(NUMBERS):011d}"
-    async with pool.transaction() as conn:
-        made = await create_institution(conn, ACTOR, fiscal_code, name, "a@example.org")
-        ids = [await create_service(conn, ACTOR, made, one, SANDBOX) for one in services]
-    return made, fiscal_code, ids
 
 
 # One service ------------------------------------------------------------------------------------
@@ -212,6 +196,10 @@ async def test_what_a_search_counts_ends_where_its_pages_end(
         ("/institutions", {"offset": "-1"}),
         ("/institutions", {"offset": "100001"}),
         ("/institutions", {"search": "a", "offset": "101"}),
+        ("/services", {"topic": "18"}),
+        ("/services", {"topic": ""}),
+        ("/services", {"topic": "-1"}),
+        ("/services", {"search": "a", "offset": "101"}),
         ("/institutions/00000000001/services", {"limit": ""}),
         ("/institutions/00000000001/services", {"offset": "9" * 50}),
         ("/institutions/0000000000/services", {}),
@@ -224,7 +212,7 @@ async def test_wrong_numbers_are_refused(
 ) -> None:
     problem = await get(running, headers, path, 400, **query)
     assert problem["title"] == "Bad request"
-    assert problem["field"] in {"limit", "offset", "institution_id"}
+    assert problem["field"] in {"limit", "offset", "institution_id", "topic"}
 
 
 @settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
@@ -251,6 +239,76 @@ async def test_people_find_services_by_words_of_both_names(pool: Pool) -> None:
     assert (row["institution_name"], row["fiscal_code"]) == ("Comune di Zara", fiscal_code)
 
 
+async def test_clients_find_services_by_words_and_topic(
+    running: Running, pool: Pool, headers: Any
+) -> None:
+    _, fiscal_code, (bus, train, *_) = await institution(
+        pool,
+        "Àgenzia 100% di Quirra",
+        NewService("Autobus_notte", topic_id=9),
+        NewService("Treni", topic_id=9),
+        NewService("Mensa"),
+        NewService("Bozza", topic_id=9, state="draft"),
+        NewService("Approvato", topic_id=9, state="approved"),
+    )
+
+    async def found(**query: Any) -> tuple[list[str], int]:
+        answer = await get(running, headers, "/services", **query)
+        return [one["name"] for one in answer["services"]], answer["count"]
+
+    assert await found(search="quirra") == (["Autobus_notte", "Mensa", "Treni"], 3)
+    assert await found(search="QUIRRA àgenzia", topic=9) == (["Autobus_notte", "Treni"], 2)
+    assert await found(search="quirra", topic=0) == (["Mensa"], 1)  # who never named a topic
+    assert await found(search="quirra", limit=1, offset=1) == (["Mensa"], 3)
+    assert await found(search="quirra bus") == (["Autobus_notte"], 1)
+    # What means something to LIKE is a sign like others here.
+    assert await found(search="quirra 100%") == (["Autobus_notte", "Mensa", "Treni"], 3)
+    assert await found(search="quirra s_n") == (["Autobus_notte"], 1)
+    assert await found(search="quirra _") == (["Autobus_notte"], 1)
+    for nothing in ("quirra t%i", "quirra \\", "quirra 100\\%"):
+        assert await found(search=nothing) == ([], 0)
+    answer = await get(running, headers, "/services", search="quirra", topic=9, limit=1)
+    assert answer == {
+        "services": [
+            {
+                "id": bus,
+                "name": "Autobus_notte",
+                "version": 0,
+                "organization": {"name": "Àgenzia 100% di Quirra", "fiscal_code": fiscal_code},
+                "topic": {
+                    "id": 9,
+                    "name": "Mobilità e trasporti",
+                    "english": "Mobility and transport",
+                },
+            }
+        ],
+        "offset": 0,
+        "limit": 1,
+        "count": 2,
+    }
+    # The contract's detail has no topic.
+    assert "topic" not in await get(running, headers, f"/services/{bus}")
+    async with pool.transaction() as conn:
+        await suspend_service(conn, ACTOR, train, suspend=True, reason="x")
+    assert await found(search="quirra", topic=9) == (["Autobus_notte"], 1)
+
+
+async def test_topics_say_how_much_there_is_of_each(
+    running: Running, pool: Pool, headers: Any
+) -> None:
+    async def counted() -> dict[int, int]:
+        topics = (await get(running, headers, "/topics"))["topics"]
+        return {one["id"]: one["services"] for one in topics}
+
+    before = await counted()
+    assert list(before) == list(range(18))
+    await institution(pool, "Ente di Urbino", NewService("Uno", topic_id=15), NewService("Due"))
+    after = await counted()
+    assert {n: after[n] - before[n] for n in after if after[n] != before[n]} == {0: 1, 15: 1}
+    everything = await get(running, headers, "/services", limit=1)
+    assert everything["count"] == sum(after.values())
+
+
 async def test_to_begin_with_there_is_what_concerns_everybody(
     running: Running, pool: Pool, headers: Any
 ) -> None:
@@ -274,111 +332,11 @@ async def test_without_a_session_there_is_no_catalogue(running: Running, world: 
     for path in (
         f"/services/{world.anna.id}",
         "/services/featured",
+        "/services",
+        "/topics",
         "/institutions",
         "/institutions?limit=0",
         "/institutions/featured",
         "/institutions/x/services",
     ):
         assert (await running.client.get(PATH + path)).status_code == 401
-
-
-# Descriptions -----------------------------------------------------------------------------------
-
-
-async def test_describing_touches_what_is_named_and_counts_and_is_audited(pool: Pool) -> None:
-    _, _, (service,) = await institution(
-        pool,
-        "Comune di Ivrea",
-        NewService("Uno", description="Prima", metadata={"phone": "+39 000 111"}),
-    )
-    async with pool.transaction() as conn:
-        await describe_service(conn, ACTOR, service, None, {"email": "a@example.org"})
-        first = await catalog.read_service(conn, service)
-        await describe_service(conn, ACTOR, service, "", {"phone": ""})
-        second = await catalog.read_service(conn, service)
-        detail = await conn.raw.fetch(
-            "SELECT detail FROM operations.audit WHERE action = 'service.describe' "
-            "AND subject = $1 ORDER BY id",
-            service,
-        )
-    assert first is not None
-    assert second is not None
-    assert (first.description, first.metadata["phone"], first.metadata["email"]) == (
-        "Prima",
-        "+39 000 111",
-        "a@example.org",
-    )
-    assert (second.description, second.metadata["phone"], second.metadata["email"]) == (
-        "",
-        "",
-        "a@example.org",
-    )
-    assert (first.version, second.version) == (1, 2)
-    assert [json.loads(row["detail"])["members"] for row in detail] == [
-        ["email"],
-        ["phone", "description"],
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("colour", "red"),
-        ("web_url", "javascript:alert(1)"),
-        ("web_url", "//example.org"),
-        ("web_url", "https://"),
-        ("web_url", "https://example.org/ x"),
-        ("web_url", 'https://example.org/"x'),
-        ("web_url", "https://example.org/" + "x" * 500),
-        ("privacy_url", "ftp://example.org"),
-        ("email", "nobody"),
-        ("email", "a@b.example.org?subject=x\n"),
-        ("pec", "<a@example.org>"),
-        ("email", "a?bcc=b@example.org"),
-        ("email", "a%0d%0abcc:b@example.org"),
-        ("email", "a&b@example.org"),
-        ("email", "a#b@example.org"),
-        ("pec", "\u202ea@example.org"),
-        ("web_url", "https://example.org/\udcff"),
-        ("address", "Via Roma \udcff"),
-        ("phone", "call me"),
-        ("address", "one\ntwo"),
-        ("address", "x" * 301),
-        ("scope", "GLOBAL"),
-        ("scope", "LOCAL\n"),
-        ("cta", "x\x00"),
-    ],
-)
-async def test_a_contact_of_the_wrong_form_is_refused(
-    pool: Pool, world: World, name: str, value: str
-) -> None:
-    new = NewService("Uno", metadata={name: value})
-    async with pool.connection() as conn:
-        with pytest.raises(NotAcceptedError, match=name):
-            await describe_service(conn, ACTOR, world.anna.id, None, {name: value})
-        with pytest.raises(NotAcceptedError, match=name):
-            await create_service(conn, ACTOR, world.anna.institution, new, SANDBOX)
-        for text in ("x" * 5001, "\x00", "\udcff"):
-            with pytest.raises(NotAcceptedError, match="description"):
-                await describe_service(conn, ACTOR, world.anna.id, text, {})
-
-
-async def test_a_deleted_or_unknown_service_is_not_described(pool: Pool) -> None:
-    _, _, (service,) = await institution(pool, "Comune di Lodi", NewService("Uno"))
-    async with pool.transaction() as conn:
-        await set_state(conn, ACTOR, service, "deleted")
-        for one in (service, new_id()):
-            with pytest.raises(NotAcceptedError, match=one):
-                await describe_service(conn, ACTOR, one, "x", {})
-
-
-def test_every_service_of_the_sandbox_describes_itself() -> None:
-    for one in INSTITUTIONS:
-        for service in one.services.values():
-            told = described(service)
-            assert len(told.description) > 40
-            assert {"email", "privacy_url"} <= told.metadata.keys()
-            for name, value in told.metadata.items():
-                assert contacts.refusal(name, value) is None, name
-                if name != "phone":
-                    assert "example.org" in value or name in {"scope", "address"}

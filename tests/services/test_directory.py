@@ -9,7 +9,7 @@ import pytest
 
 from messo.base.crypto import Secrets, key_digest, new_api_key
 from messo.base.db import Connection, Pool
-from messo.services import Directory, ManageKey, Permission, Sender, changed, keys
+from messo.services import Directory, Manager, Permission, Sender, changed, keys
 from messo.services.services import (
     NewService,
     grant,
@@ -58,7 +58,7 @@ async def test_a_key_is_a_service_or_a_manage_key_or_nothing(
     assert (found.service_id, found.institution_id) == (world.anna.id, world.anna.institution)
     assert found.organization_name == "Comune di Anna"
     assert found.rate_key == key_digest(world.anna.key).hex()
-    assert isinstance(await polling.find(world.manage_key), ManageKey)
+    assert isinstance(await polling.find(world.manage_key), Manager)
     assert await polling.find("nonsense") is None
     assert await polling.find("") is None
 

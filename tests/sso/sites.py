@@ -5,7 +5,6 @@ Three are the examples of the how-to, the fourth is openid-client's, on Node.
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -27,11 +26,12 @@ from messo.outside import networks
 from messo.sso import registration
 from messo.sso.client_wire import SsoSettings
 from messo.sso.registration import Asked, Rules
+from tests import npm
 from tests.conftest import Running, free_port
-from tests.sso.openid_client import fetch
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "howto" / "single_sign_on"
-SCRIPT = Path(__file__).parent / "openid_client" / "site.mjs"
+SCRIPT = npm.OPENID_CLIENT.source / "site.mjs"
+ENTRY = npm.OPENID_CLIENT.modules / "openid-client" / "build" / "index.js"
 
 
 @dataclass(frozen=True)
@@ -88,17 +88,16 @@ async def site_of(
         "DATABASE": str(folder / "site.sqlite3"),
         "DJANGO_SETTINGS_MODULE": "django_settings",
         "PYTHONPATH": str(EXAMPLES),
-        "OPENID_CLIENT": fetch.ENTRY.as_uri(),
+        "OPENID_CLIENT": ENTRY.as_uri(),
     }
     if kind is OPENID_CLIENT:
-        assert fetch.is_current(), "this test needs openid-client: bin/test fetches it"
+        assert npm.OPENID_CLIENT.is_current(), "this test needs openid-client: bin/test fetches it"
     if kind is DJANGO:
         done = await anyio.run_process([*_DJANGO, "migrate", "-v0"], cwd=folder, env=environment)
         assert done.returncode == 0
     command = [part.format(port=port) for part in kind.command]
     if command[0] == "node":
-        beside = str(Path(sys.executable).parent)
-        command[0] = shutil.which("node") or shutil.which("node", path=beside) or "node"
+        command[0] = npm.node()
     said = folder / "said.txt"
     with said.open("wb") as file:
         # It gets SIGKILL if pytest dies.

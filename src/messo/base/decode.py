@@ -16,7 +16,7 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 def decode(body: bytes, decoder: msgspec.json.Decoder[T], title: str = "Bad request") -> T:
     """The value a body stands for. `Problem` 400 with `field`, where one thing is wrong, if not."""
-    if _NUL.search(body):
+    if b"\\u0000" in body and _NUL.search(body):  # the first look is far quicker
         raise Problem(400, title, "Text may not contain the character U+0000.")
     try:
         return decoder.decode(body)

@@ -99,13 +99,15 @@ class Endpoint:
             )
 
     async def _send(self, answer: Answer, request: Request, send: Send) -> None:
+        own = {name for name, _ in answer.headers}
         headers = [
             *answer.headers,
             *request.answer_headers,
             (b"x-request-id", request.id.encode()),
-            *SECURITY,
+            *(header for header in SECURITY if header[0] not in own),
         ]
-        if not isinstance(answer, StreamedAnswer):
+        # Of a 304 it would be the length of what the client has (RFC 9110, section 8.6).
+        if not isinstance(answer, StreamedAnswer) and answer.status != HTTPStatus.NOT_MODIFIED:
             headers.append((b"content-length", b"%d" % len(answer.body)))
         start = {"type": "http.response.start", "status": answer.status, "headers": headers}
         if isinstance(answer, StreamedAnswer):

@@ -14,6 +14,11 @@ KEY = {"type": "apiKey", "in": "header", "name": "Ocp-Apim-Subscription-Key"}
 BEARER = {"type": "http", "scheme": "bearer"}
 
 
+def cookie(name: str) -> dict[str, str]:
+    """The scheme of callers who say who they are with a cookie of this name."""
+    return {"type": "apiKey", "in": "cookie", "name": name}
+
+
 def document(
     routes: Sequence[Route],
     *,

@@ -16,6 +16,8 @@ Timestamp = Annotated[
         extra_json_schema={"format": "date-time"},
     ),
 ]
+IdempotencyKey = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,255}\Z")]
+ETag = Annotated[str, Meta(pattern=r'^(\*|"[0-9]{1,9}")\Z', examples=['"3"'])]
 Ulid = Annotated[str, Meta(pattern=ULID, description="A ULID.")]
 
 

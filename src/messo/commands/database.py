@@ -10,6 +10,7 @@ from rich.console import Console
 from messo.base import migrate
 from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
+from messo.base.http import Problem
 from messo.settings import Settings
 
 T = TypeVar("T")
@@ -46,7 +47,10 @@ def actor() -> str:
 
 
 def in_transaction(function: Callable[[Connection], Awaitable[T]]) -> T:
-    """Run it in one transaction on a database whose schema is ours."""
+    """Run it in one transaction on a database whose schema is ours.
+
+    A refusal of the API is one of the command.
+    """
 
     async def run() -> T:
         pool = await Pool.open(database_url(Settings.read()), 1)
@@ -57,4 +61,7 @@ def in_transaction(function: Callable[[Connection], Awaitable[T]]) -> T:
         finally:
             await pool.close()
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except Problem as problem:
+        raise StoppedError(problem.detail) from None

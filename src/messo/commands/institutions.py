@@ -14,7 +14,10 @@ from messo.commands.database import (
     in_transaction,
     read_secrets,
 )
+from messo.commands.groups import add_to as add_groups_to
+from messo.commands.people import add_to as add_people_to
 from messo.commands.remote_content import check_remote
+from messo.commands.reviews import review
 from messo.commands.sso import sso
 from messo.commands.webhooks import webhook
 from messo.settings import Settings
@@ -23,7 +26,10 @@ institution = typer.Typer(help="Institutions: create, grant, suspend.", no_args_
 service = typer.Typer(help="Services: create, keys, suspend.", no_args_is_help=True)
 service.add_typer(webhook, name="webhook")
 service.add_typer(sso, name="sso")
+add_groups_to(institution)
+add_people_to(institution)
 service.command("check-remote")(check_remote)
+service.command("review")(review)
 
 Reason = Annotated[str, typer.Option(help="Why, for the audit log.")]
 InstitutionId = Annotated[str, typer.Argument(help="The institution's id.")]

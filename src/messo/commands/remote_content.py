@@ -25,7 +25,6 @@ def check_remote(
     citizen: Annotated[str, typer.Option(help="The fiscal code of whom it is for.")],
 ) -> None:
     """Call an institution's server as for a citizen, and say what is wrong, field by field."""
-    from messo.base.http import Problem
     from messo.content import Ask, PdfCheck, make_outbound, wire
     from messo.content.advice import advise
     from messo.content.check import Check
@@ -50,8 +49,6 @@ def check_remote(
         given, settings = in_transaction(look)
     except msgspec.ValidationError as error:
         raise StoppedError(str(error).replace("\\\\Z", "$")) from None
-    except Problem as problem:
-        raise StoppedError(problem.detail) from None
 
     async def run() -> wire.CheckReport:
         outbound = make_outbound(networks(settings), open_s=0)

@@ -10,7 +10,6 @@ import typer
 from rich.markup import escape
 
 from messo.base.db import Connection
-from messo.base.http import Problem
 from messo.commands.database import StoppedError, actor, console, in_transaction
 from messo.settings import Settings
 
@@ -209,8 +208,6 @@ def _do(function: Callable[[Connection, "Rules"], Awaitable[T]]) -> T:
         return in_transaction(run)
     except msgspec.ValidationError as error:
         raise StoppedError(str(error)) from None
-    except Problem as problem:
-        raise StoppedError(problem.detail) from None
 
 
 def _running(settings: Settings) -> str:

@@ -9,7 +9,6 @@ import typer
 from rich.table import Table
 
 from messo.base.db import Connection, Row
-from messo.base.http import Problem
 from messo.commands.database import StoppedError, actor, console, in_transaction, read_secrets
 from messo.events import wire
 from messo.settings import Settings
@@ -210,14 +209,11 @@ def _convert(given: dict[str, Any], shape: type[T]) -> T:
 
 
 def _do(function: Callable[[Connection, "Webhooks"], Awaitable[T]]) -> T:
-    """Run it in one transaction; a refusal of the API is one of the command."""
+    """Run it in one transaction."""
     from messo.events.webhooks import Webhooks
     from messo.operations import record
     from messo.outside import networks
 
     settings = Settings.read()
     webhooks = Webhooks(read_secrets(settings), record, networks(settings))
-    try:
-        return in_transaction(lambda conn: function(conn, webhooks))
-    except Problem as problem:
-        raise StoppedError(problem.detail) from None
+    return in_transaction(lambda conn: function(conn, webhooks))

@@ -15,7 +15,8 @@ from messo.base.db import Pool
 from messo.base.decode import decode
 from messo.base.http import JSON, Answer, Parameter, Problem, Request, Route, not_available
 from messo.base.outbound import Outbound
-from messo.base.wire import ULID, GatewayError, ProblemDocument, Ulid
+from messo.base.refusals import OF_BODY
+from messo.base.wire import ULID, GatewayError, IdempotencyKey, ProblemDocument, Ulid
 from messo.content import configurations, wire
 from messo.content.advice import advise, try_addresses
 from messo.content.ask import Ask
@@ -23,7 +24,7 @@ from messo.content.check import Check
 from messo.content.configurations import Repeatable
 from messo.content.lookup import loaded
 from messo.content.pdf import PdfBusyError, PdfCheck
-from messo.services import ManageKey
+from messo.services import Manager
 
 T = TypeVar("T")
 
@@ -39,12 +40,12 @@ _PRIVATE = [JSON, (b"cache-control", b"no-store")]
 
 @dataclass(frozen=True)
 class ConfigurationRoutes:
-    """The routes and what they need. `authenticate`: the institution that manages, or a refusal.
+    """The routes and what they need. `authenticate`: who manages, of a group or not, or a refusal.
 
     `allowed`: networks that may be called although not public.
     """
 
-    authenticate: Callable[[Request], Awaitable[ManageKey]]
+    authenticate: Callable[[Request], Awaitable[Manager]]
     pool: Pool
     secrets: Secrets
     outbound: Outbound
@@ -54,11 +55,13 @@ class ConfigurationRoutes:
     allowed: Sequence[Network] = ()
 
     async def create(self, request: Request) -> Answer:
-        institution = (await self.authenticate(request)).institution_id
+        manager = await self.authenticate(request)
         new = await self._body(request, _new)
         repeatable = _repeatable(request, new)
         async with self.pool.transaction() as conn:
-            made = await configurations.create(conn, self.secrets, institution, new, repeatable)
+            made = await configurations.create(
+                conn, self.secrets, manager.institution_id, new, repeatable, manager.actor
+            )
         advice = advise(new, self.allowed) + await try_addresses(self.outbound, new)
         made.user_id = msgspec.UNSET
         made.advice = advice or msgspec.UNSET
@@ -76,11 +79,13 @@ class ConfigurationRoutes:
             return _json(await configurations.read(conn, self.secrets, institution, _id(request)))
 
     async def replace(self, request: Request) -> Answer:
-        institution = (await self.authenticate(request)).institution_id
+        manager = await self.authenticate(request)
         configuration_id = _id(request)
         new = await self._body(request, _new)
         async with self.pool.transaction() as conn:
-            await configurations.replace(conn, self.secrets, institution, configuration_id, new)
+            await configurations.replace(
+                conn, self.secrets, manager.institution_id, configuration_id, new, manager.actor
+            )
         return Answer(204, b"", ())
 
     async def check(self, request: Request) -> Answer:
@@ -104,20 +109,18 @@ class ConfigurationRoutes:
         problem = ProblemDocument
         refusals = {
             401: (GatewayError, "No key, or one that is not valid."),
-            403: (problem, "Not a manage key that may do this, or not yours."),
+            403: (problem, "Not a manage key that may do this."),
             429: (GatewayError, "Too fast: wait as long as Retry-After says."),
             503: (problem, "Not confirmed: try again after Retry-After."),
         }
         of_one = {
             400: (problem, "The id is no ULID, or the body does not follow the rules."),
-            404: (problem, "There is no such configuration."),
+            404: (problem, "Your institution has no such configuration."),
             **refusals,
         }
         of_body = {
             400: (problem, "The body does not follow the rules; `field` names the place."),
-            408: (problem, "The body came too slowly."),
-            413: (problem, "The body is too large."),
-            415: (problem, "The body is not JSON."),
+            **OF_BODY,
         }
         in_path = Parameter("id", "path", "The configuration's id.", type=Ulid)
         return [
@@ -143,6 +146,7 @@ class ConfigurationRoutes:
                         "header",
                         "1 to 255 visible ASCII characters. The same key with the same body gets "
                         "the configuration made the first time; with another body, 422.",
+                        type=IdempotencyKey,
                     ),
                 ),
             ),

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from messo.base.wire import Text, Ulid
-from messo.recipients.wire import FiscalCode
+from messo.login import FiscalCode
 
 Precondition = Literal["ALWAYS", "ONCE", "NEVER"]
 

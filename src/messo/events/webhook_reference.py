@@ -6,7 +6,8 @@ from typing import Annotated, Any, Protocol
 from msgspec import Meta
 
 from messo.base.http import Answer, Parameter, Request, Route
-from messo.base.wire import GatewayError, ProblemDocument, Ulid
+from messo.base.refusals import OF_BODY
+from messo.base.wire import GatewayError, IdempotencyKey, ProblemDocument, Ulid
 from messo.events import wire
 
 Function = Callable[[Request], Awaitable[Answer]]
@@ -42,7 +43,7 @@ class Functions(Protocol):
 _Answers = dict[int, tuple[Any, str]]
 _REFUSALS: _Answers = {
     401: (GatewayError, "No key, or one that is not valid."),
-    403: (ProblemDocument, "This is no manage key."),
+    403: (ProblemDocument, "No manage key, or one of a group that the service is not in."),
     429: (GatewayError, "Too fast: wait as long as Retry-After says."),
     503: (ProblemDocument, "Not confirmed: try again after Retry-After."),
 }
@@ -54,9 +55,7 @@ _OF_ONE: _Answers = {
 }
 _WITH_BODY: _Answers = {
     400: (ProblemDocument, "The body does not follow the rules; `field` names the place."),
-    408: (ProblemDocument, "The body came too slowly."),
-    413: (ProblemDocument, "The body is too large."),
-    415: (ProblemDocument, "The body is not JSON."),
+    **OF_BODY,
 }
 _ID = Parameter("id", "path", "The webhook's id.", type=Ulid)
 _KEY = Parameter(
@@ -65,6 +64,7 @@ _KEY = Parameter(
     "1 to 255 visible ASCII characters. The same key with the same body gets the webhook that was "
     "made the first time, as long as it exists; with another body, 422. The secret is answered again "
     "for 24 hours, unless it was replaced.",
+    type=IdempotencyKey,
 )
 _LIMIT = Annotated[int, Meta(ge=1, le=1000)]
 
@@ -101,6 +101,7 @@ def _set(functions: Functions) -> list[Route]:
             "listWebhooks",
             functions.list_all,
             "All webhooks of the institution",
+            "With the manage key of a group: those of the services in it.",
             answers={200: (wire.WebhookList, "All of them, oldest first."), **_BAD, **_REFUSALS},
             parameters=(Parameter("service_id", "query", "Only those of this service."),),
         ),

@@ -5,8 +5,8 @@ from http import HTTPStatus
 from starlette.responses import Response
 from starlette.routing import Route
 
+from messo.base.forms import short_text
 from messo.base.http import Problem
-from messo.inbox.forms import short_text
 from messo.inbox.visit import Visit, citizen_page, open_page, redirect
 from messo.notifications.channels import unsubscribe
 from messo.recipients import Wishes, amend, confirm_email, is_email_already_taken, read_profile

@@ -6,8 +6,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from messo.base.db import Connection
+from messo.base.forms import read_form, short_text
 from messo.inbox import message_list
-from messo.inbox.forms import read_form, short_text
 from messo.inbox.sessions import log_out
 from messo.inbox.visit import Visit, citizen_page, open_page, redirect
 from messo.login import LoginError, Session

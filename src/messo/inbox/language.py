@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.inbox.forms import read_form
+from messo.base.forms import read_form
 from messo.inbox.languages import LANGUAGES, Language, locale_of
 from messo.inbox.visit import LANGUAGE_COOKIE, Visit, open_page, redirect
 from messo.recipients import choose_language

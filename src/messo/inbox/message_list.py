@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.inbox.forms import short_text
+from messo.base.forms import short_text
 from messo.inbox.visit import Visit, citizen_page, redirect
 from messo.messages import mailbox
 from messo.messages.mailbox import Filters, Kind, Line

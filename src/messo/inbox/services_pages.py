@@ -1,5 +1,6 @@
 """Who can write: the list of services, and one service with what the citizen allows it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 from urllib.parse import quote, urlencode
@@ -7,15 +8,17 @@ from urllib.parse import quote, urlencode
 from starlette.responses import Response
 from starlette.routing import Route
 
+from messo.base.db import Row
+from messo.base.forms import short_text
 from messo.base.http import Problem
 from messo.inbox import launch_page
-from messo.inbox.forms import short_text
 from messo.inbox.visit import Visit, citizen_page, redirect
 from messo.messages import markdown
 from messo.recipients import ServiceChoice, put_choice, read_choice
 from messo.recipients.standing import standings
-from messo.services import catalog
+from messo.services import catalog, logos
 from messo.services.catalog import Service
+from messo.services.topics import BY_ID, OTHER, Topic
 
 _ON_A_PAGE = 20
 _LAST_PAGE = 5000  # nobody leafs so far, and the database counts every row it skips
@@ -35,16 +38,27 @@ async def show_list(visit: Visit) -> Response:
     """A page of services by institution, each with whether it may write."""
     query = visit.request.query_params
     words = short_text(query.get("q", ""), 100)
+    topic = _topic(query.get("topic", ""))
     page = _page(query.get("page", "1"))
-    found = await catalog.search_services(
-        visit.conn, words, limit=_ON_A_PAGE + 1, offset=(page - 1) * _ON_A_PAGE
+    counts = await catalog.count_by_topic(visit.conn, words)
+    count = counts.get(topic, 0) if topic else sum(counts.values())
+    here = await catalog.search_services(
+        visit.conn, words, _ON_A_PAGE, (page - 1) * _ON_A_PAGE, topic.id if topic else None
     )
-    here = found[:_ON_A_PAGE]
-    by_institution = groupby(here, key=lambda row: (row["fiscal_code"], row["institution_name"]))
     return visit.page(
         "services.html",
-        groups=[(name, list(services)) for (_, name), services in by_institution],
-        count=len(here),
+        groups=[
+            (institution, list(services))
+            for institution, services in groupby(here, key=_institution)
+        ],
+        marks=await _marks(visit, here),
+        topics=[  # the chosen one first, for a narrow screen; what belongs nowhere else last
+            (one, _name(visit, one), counts[one])
+            for one in sorted(counts, key=lambda one: (one != topic, one == OTHER, one.id))
+        ],
+        topic=topic,
+        topic_name=_name(visit, topic) if topic else "",
+        count=count,
         standings=await standings(
             visit.conn, visit.fiscal_code, [row["service_id"] for row in here]
         ),
@@ -52,17 +66,25 @@ async def show_list(visit: Visit) -> Response:
         inbox_open=visit.profile.is_inbox_enabled,
         words=words,
         page=page,
-        more=len(found) > _ON_A_PAGE,
-        link=lambda number: _link(words, number),
+        more=count > page * _ON_A_PAGE and page < _LAST_PAGE,
+        link=lambda chosen, number=1: _link(words, chosen, number),
     )
 
 
 async def show(visit: Visit) -> Response:
     """What a service is, how to reach it, and what it may do."""
     service = await _read(visit)
+    known = await logos.versions(visit.conn, [service.id, service.institution_id])
+    own, institution = known.get(service.id), known.get(service.institution_id)
     return visit.page(
         "service_page.html",
         service=service,
+        logo=logos.service_address(service.id, own) if own else "",
+        institution_logo=(
+            logos.institution_address(service.fiscal_code, institution) if institution else ""
+        ),
+        letters=_letters(service.institution_name),
+        topic_name="" if service.topic == OTHER else _name(visit, service.topic),
         description=markdown.render(service.description) if service.description else "",
         shown=launch_page.of_service(visit, service.id, service.metadata["cta"]),
         can_be_reached=any(service.metadata[name] for name in _CONTACTS),
@@ -122,7 +144,42 @@ def _page(text: str) -> int:
     return min(max(int(text), 1), _LAST_PAGE) if known else 1
 
 
-def _link(words: str, page: int) -> str:
-    values = {"q": words, "page": str(page) if page > 1 else ""}
+def _topic(text: str) -> Topic | None:
+    known = text.isascii() and text.isdigit() and len(text) < 10  # noqa: PLR2004
+    return BY_ID.get(int(text)) if known else None
+
+
+def _name(visit: Visit, topic: Topic) -> str:
+    return topic.english if visit.texts.language == "en" else topic.name
+
+
+def _institution(row: Row) -> tuple[str, str]:
+    """Its id and name."""
+    return row["institution_id"], row["institution_name"]
+
+
+async def _marks(visit: Visit, services: Sequence[Row]) -> dict[str, tuple[str, str]]:
+    """The address of each institution's logo, "" where it has none, and the letters for it."""
+    versions = await logos.versions(visit.conn, list({row["institution_id"] for row in services}))
+    marks = {}
+    for row in services:
+        version = versions.get(row["institution_id"])
+        address = logos.institution_address(row["fiscal_code"], version) if version else ""
+        marks[row["institution_id"]] = (address, _letters(row["institution_name"]))
+    return marks
+
+
+def _letters(name: str) -> str:
+    """`CP` for Comune di Pontelungo: where half of all names begin with C, one letter tells little."""
+    found = [word[0] for word in name.split() if word[0].isalnum() and not word[0].islower()]
+    return "".join(found[:1] + found[1:][-1:]) or name[:1].upper()
+
+
+def _link(words: str, topic: Topic | None, page: int) -> str:
+    values = {
+        "q": words,
+        "topic": str(topic.id) if topic else "",
+        "page": str(page) if page > 1 else "",
+    }
     query = urlencode({name: value for name, value in values.items() if value})
     return f"/services?{query}" if query else "/services"

@@ -5,7 +5,7 @@ from starlette.routing import Route
 
 from messo.base.crypto import Secrets
 from messo.base.db import Connection
-from messo.inbox.forms import short_text
+from messo.base.forms import short_text
 from messo.inbox.visit import Visit, citizen_page, redirect
 from messo.login import list_sessions
 from messo.notifications.channels import devices

@@ -7,7 +7,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from messo.base import clock
-from messo.inbox.forms import short_text
+from messo.base.forms import short_text
 from messo.inbox.languages import ROME, Texts, catalogue
 from messo.inbox.rendering import headers
 from messo.inbox.visit import Site, Visit, citizen_page, redirect

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from starlette.responses import Response
 from starlette.routing import Route
 
+from messo.base.forms import read_fields
 from messo.base.http import Problem
 from messo.inbox.entrance import leave
-from messo.inbox.forms import read_fields
 from messo.inbox.visit import Visit, let_forms_leave, open_page, redirect
 from messo.sso import discovery, end_session
 from messo.sso.end_session import PATH, Ending

@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from messo.base import clock
+from messo.base.forms import read_fields
 from messo.base.http import Problem
 from messo.inbox.entrance import failed
-from messo.inbox.forms import read_fields
 from messo.inbox.sso_history import words
 from messo.inbox.visit import Visit, citizen_page, let_forms_leave, open_page
 from messo.login import LoginError

@@ -14,12 +14,12 @@ from starlette.routing import Route
 from messo.base import db, log, metrics
 from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
+from messo.base.forms import Form, read_form
 from messo.base.http import Problem
 from messo.base.ids import new_id
 from messo.base.limits import RateLimit
 from messo.content import Fetch
 from messo.inbox import languages
-from messo.inbox.forms import Form, read_form
 from messo.inbox.languages import Language, Texts
 from messo.inbox.rendering import Renderer
 from messo.inbox.turns import Turns

@@ -40,21 +40,26 @@ def identity(claims: Claims, level: str, configured: str) -> Identity:
     Raises `LoginError`: `no_fiscal_code` for somebody who has none that is Italian, `refused`
     for text that no register has. Birth date and e-mail are left out where they are not usable.
     """
-    code = _text(claims, _names_of_code(configured), 40)
+    code = text(claims, _names_of_code(configured), 40)
     # ASCII first: some foreign letters become ASCII ones in upper case.
     match = _FISCAL_CODE.match(code.upper()) if code.isascii() else None
     if match is None:
         raise LoginError("no_fiscal_code")
-    email = _text(claims, ("email",), _LONGEST_EMAIL)
     return Identity(
         fiscal_code=match.group(1),
-        name=_text(claims, _GIVEN, _LONGEST),
-        family_name=_text(claims, _FAMILY, _LONGEST),
+        name=text(claims, _GIVEN, _LONGEST),
+        family_name=text(claims, _FAMILY, _LONGEST),
         level=level,
-        date_of_birth=_date(_text(claims, _BORN, 40)),
-        email=email if _EMAIL.match(email) else None,
+        date_of_birth=_date(text(claims, _BORN, 40)),
+        email=address(claims),
         authenticated_at=_moment(claims.get("auth_time")),
     )
+
+
+def address(claims: Claims) -> str | None:
+    """The e-mail address, verified or not; None if it is not usable as one."""
+    given = text(claims, ("email",), _LONGEST_EMAIL)
+    return given if _EMAIL.match(given) else None
 
 
 def _names_of_code(configured: str) -> tuple[str, ...]:
@@ -65,7 +70,12 @@ def _first(claims: Claims, names: tuple[str, ...]) -> object:
     return next((claims[name] for name in names if claims.get(name) not in (None, "")), None)
 
 
-def _text(claims: Claims, names: tuple[str, ...], longest: int) -> str:
+def text(claims: Claims, names: tuple[str, ...], longest: int) -> str:
+    """The first of these claims as text, empty if there is none.
+
+    `LoginError` `refused` if it is no text, longer than `longest` characters, or would not be
+    shown as what it is.
+    """
     value = _first(claims, names)
     if value is None:
         return ""

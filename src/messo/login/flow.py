@@ -7,6 +7,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Generic
 from urllib.parse import urlencode
 
 import msgspec
@@ -18,8 +19,8 @@ from messo.login import clients
 from messo.login.clients import ClientTarget
 from messo.login.provider import Provider
 from messo.login.refusal import LoginError, Reason
+from messo.login.registration import W
 from messo.login.sessions import Identity
-from messo.settings import Settings
 
 logger = log.get(__name__)
 
@@ -42,7 +43,8 @@ _ERRORS: Mapping[str, Reason] = {
 class Pending(msgspec.Struct, frozen=True, tag="login.pending"):
     """A login that has begun. The tag says what was encrypted. `made_at`: seconds since 1970.
 
-    `levels`: the levels of assurance that are enough, where not all that usually are.
+    `levels`: the levels of assurance that are enough, where not all that usually are. `kind`: of
+    the registration that it was begun for.
     """
 
     state: str
@@ -52,13 +54,14 @@ class Pending(msgspec.Struct, frozen=True, tag="login.pending"):
     made_at: int
     client: ClientTarget | None = None
     levels: list[str] = []
+    kind: str = "citizen"
 
 
 @dataclass(frozen=True)
-class Finished:
+class Finished(Generic[W]):
     """Who logged in, and where they wanted to go: a page, or a client application."""
 
-    identity: Identity
+    identity: W
     return_to: str
     client: ClientTarget | None
 
@@ -83,18 +86,18 @@ class Demand:
     fresh: bool
 
 
-class LoginFlow:
-    """Login and logout at the identity provider, for pages and for client applications."""
+class Flow(Generic[W]):
+    """Login and logout at an identity provider, for pages and for client applications."""
 
-    def __init__(self, settings: Settings, secrets: Secrets, provider: Provider) -> None:
+    def __init__(self, public_url: str, secrets: Secrets, provider: Provider[W]) -> None:
         self.secrets = secrets
         self.provider = provider
-        self.public_url = settings.public_url.rstrip("/")
-        self.client_id = settings.login_client_id
+        self.public_url = public_url.rstrip("/")
+        self.registration = provider.registration
 
     @property
     def issuer(self) -> str:
-        """Whom citizens log in with; empty: nobody can."""
+        """Whom people log in with; empty: nobody can."""
         return self.provider.issuer
 
     @property
@@ -102,7 +105,7 @@ class LoginFlow:
         return bool(self.provider.issuer)
 
     async def begin(
-        self, return_to: str, client: ClientTarget | None, demand: Demand | None = None
+        self, return_to: str, client: ClientTarget | None = None, demand: Demand | None = None
     ) -> tuple[str, str]:
         """Where to send the browser, and the value of the pending cookie.
 
@@ -116,6 +119,7 @@ class LoginFlow:
             made_at=int(clock.now().timestamp()),
             client=client,
             levels=list(demand.levels) if demand else [],
+            kind=self.registration.kind,
         )
         try:
             url = await self.provider.authorize_url(
@@ -130,7 +134,7 @@ class LoginFlow:
             raise
         return url, self.secrets.encrypt(msgspec.json.encode(pending).decode())
 
-    async def finish(self, query: Mapping[str, str], cookie_value: str) -> Finished:
+    async def finish(self, query: Mapping[str, str], cookie_value: str) -> Finished[W]:
         """Who came back from the provider; `LoginError` says why nobody did.
 
         The error carries where to send the browser, if a client application awaits an answer.
@@ -148,13 +152,6 @@ class LoginFlow:
             logger.info("login failed", reason=error.reason, what=error.detail)
             raise
 
-    async def mint_code(self, conn: Connection, finished: Finished) -> str:
-        """Where to send the browser of a client application, with its code."""
-        client = finished.client
-        assert client is not None, "no client application asked"  # noqa: S101
-        code = await clients.mint_code(conn, self.secrets, finished.identity, client)
-        return client.address(code=code, iss=self.public_url)
-
     def refusal_address(self, client: ClientTarget, reason: Reason) -> str:
         """Where to send the browser of a client application when there is no login."""
         passing = reason in {"provider_down", "not_configured"}
@@ -165,7 +162,7 @@ class LoginFlow:
         """Where the browser ends its session at the provider; None if it has no such place.
 
         OpenID Connect RP-Initiated Logout 1.0, section 2, without `id_token_hint`: the ID token
-        names the citizen, and URLs end up in histories and logs. The client id is enough.
+        names a person, and URLs end up in histories and logs. The client id is enough.
         """
         try:
             about = await self.provider.metadata()
@@ -174,8 +171,10 @@ class LoginFlow:
         end = about.end_session_endpoint
         if end is None:
             return None
-        back = f"{self.public_url}/logged-out"
-        asked = urlencode({"client_id": self.client_id, "post_logout_redirect_uri": back})
+        ours = self.registration
+        asked = urlencode(
+            {"client_id": ours.client_id, "post_logout_redirect_uri": ours.logged_out}
+        )
         return f"{end}{'&' if '?' in end else '?'}{asked}"
 
     def _read(self, query: Mapping[str, str], cookie_value: str) -> Pending:
@@ -189,11 +188,13 @@ class LoginFlow:
         state = query.get("state", "").encode("utf-8", "replace")
         if not hmac.compare_digest(state, pending.state.encode()):
             raise LoginError("expired", "state")
+        if pending.kind != self.registration.kind:
+            raise LoginError("expired", "begun as another kind of login")
         if clock.now().timestamp() - pending.made_at > PENDING_SECONDS:
             raise LoginError("expired", "too long ago")
         return pending
 
-    async def _identify(self, query: Mapping[str, str], pending: Pending) -> Finished:
+    async def _identify(self, query: Mapping[str, str], pending: Pending) -> Finished[W]:
         await self.provider.check_issuer(query.get("iss"))
         if "error" in query:
             raise LoginError(_ERRORS.get(query["error"], "refused"), "answer: error")
@@ -204,3 +205,14 @@ class LoginFlow:
             code, pending.verifier, pending.nonce, pending.levels
         )
         return Finished(identity, pending.return_to, pending.client)
+
+
+class LoginFlow(Flow[Identity]):
+    """Citizens' login. Only theirs may be for a client application, too."""
+
+    async def mint_code(self, conn: Connection, finished: Finished[Identity]) -> str:
+        """Where to send the browser of a client application, with its code."""
+        client = finished.client
+        assert client is not None, "no client application asked"  # noqa: S101
+        code = await clients.mint_code(conn, self.secrets, finished.identity, client)
+        return client.address(code=code, iss=self.public_url)

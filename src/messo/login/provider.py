@@ -8,7 +8,7 @@ import re
 import warnings
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Generic
 
 import httpx
 import msgspec
@@ -17,12 +17,10 @@ from authlib.deprecate import AuthlibDeprecationWarning
 
 from messo.base import log
 from messo.base.outbound import Outbound
-from messo.login import claims as read_claims
 from messo.login import id_token
 from messo.login.fetch import ANSWER_WITHIN_S, GuardedTransport, Remembered
 from messo.login.refusal import LoginError, Reason
-from messo.login.sessions import Identity
-from messo.settings import Settings
+from messo.login.registration import Registration, W
 
 with warnings.catch_warnings():  # it prefers httpx2, whose life has just begun, over httpx
     warnings.simplefilter("ignore", AuthlibDeprecationWarning)
@@ -52,21 +50,15 @@ class Metadata(msgspec.Struct, frozen=True):
 _metadata = msgspec.json.Decoder(Metadata)
 
 
-def issuer(settings: Settings) -> str:
-    """Whom citizens log in with: the configured provider, the sandbox's own, or nobody (empty)."""
-    if settings.login_issuer or not settings.sandbox:
-        return settings.login_issuer
-    return f"{settings.public_url.rstrip('/')}/sandbox/identity"
-
-
-class Provider:
+class Provider(Generic[W]):
     """Asked for the first time when somebody logs in: we start without it."""
 
-    def __init__(self, settings: Settings, outbound: Outbound, pause_s: float = 2.0) -> None:
+    def __init__(
+        self, registration: Registration[W], outbound: Outbound, pause_s: float = 2.0
+    ) -> None:
         """`pause_s`: how long nobody asks again after the provider did not answer."""
-        self.settings = settings
-        self.issuer = issuer(settings)
-        self.redirect_uri = f"{settings.public_url.rstrip('/')}/login/callback"
+        self.registration = registration
+        self.issuer = registration.issuer
         self._transport = GuardedTransport(outbound)
         self._about: Remembered[Metadata] = Remembered(self._discover, pause_s)
         self._keys: Remembered[list[id_token.Key]] = Remembered(self._fetch_keys, pause_s)
@@ -85,10 +77,11 @@ class Provider:
         `fresh`: whoever is still logged in at the provider logs in once more.
         """
         about = await self.metadata()
+        enough = levels or self.registration.levels
         client = AsyncOAuth2Client(
-            self.settings.login_client_id,
-            scope=self.settings.login_scope,
-            redirect_uri=self.redirect_uri,
+            self.registration.client_id,
+            scope=self.registration.scope,
+            redirect_uri=self.registration.redirect_uri,
             code_challenge_method="S256",
             transport=self._transport,
         )
@@ -97,7 +90,7 @@ class Provider:
             state=state,
             code_verifier=verifier,
             nonce=nonce,
-            acr_values=" ".join(levels or self.settings.login_levels),
+            **({"acr_values": " ".join(enough)} if enough else {}),
             **({"prompt": "login"} if fresh else {}),
         )
         return str(url)
@@ -111,9 +104,7 @@ class Provider:
         elif given != self.issuer:
             raise LoginError("refused", "answer: iss")
 
-    async def identify(
-        self, code: str, verifier: str, nonce: str, levels: Sequence[str] = ()
-    ) -> Identity:
+    async def identify(self, code: str, verifier: str, nonce: str, levels: Sequence[str] = ()) -> W:
         """Exchange the code, check what comes for it, and read who it is.
 
         `levels`: enough for this login, if not the usual.
@@ -129,17 +120,16 @@ class Provider:
         header = id_token.read_header(token)
         expected = id_token.Expected(
             self.issuer,
-            self.settings.login_client_id,
+            self.registration.client_id,
             nonce,
-            levels or self.settings.login_levels,
+            levels or self.registration.levels,
             access,
         )
         claims, level = id_token.verify(token, await self._key(header), header, expected)
-        configured = self.settings.login_claim
-        if access and about.userinfo_endpoint and not read_claims.is_complete(claims, configured):
+        if access and about.userinfo_endpoint and not self.registration.is_complete(claims):
             more = await self._userinfo(about.userinfo_endpoint, access, claims["sub"])
             claims = {**more, **claims}
-        return read_claims.identity(claims, level, configured)
+        return self.registration.read(claims, level)
 
     async def _key(self, header: id_token.Header) -> id_token.Key:
         keys = await self._keys.get()
@@ -195,7 +185,7 @@ class Provider:
                     grant_type="authorization_code",
                     code=code,
                     code_verifier=verifier,
-                    redirect_uri=self.redirect_uri,
+                    redirect_uri=self.registration.redirect_uri,
                 )
             except AuthlibBaseError as error:
                 if error.error == "invalid_grant":
@@ -218,12 +208,12 @@ class Provider:
         """A client for one exchange: what it learns (cookies, tokens) is not kept."""
         methods = about.token_endpoint_auth_methods_supported if about else []
         by_post = "client_secret_post" in methods and "client_secret_basic" not in methods
-        secret = self.settings.login_client_secret
+        secret = self.registration.client_secret
         try:
             async with (
                 asyncio.timeout(ANSWER_WITHIN_S),
                 AsyncOAuth2Client(
-                    self.settings.login_client_id,
+                    self.registration.client_id,
                     secret or None,
                     token_endpoint_auth_method="client_secret_post" if secret and by_post else None,
                     transport=self._transport,

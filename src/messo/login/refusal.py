@@ -3,10 +3,11 @@
 from typing import Literal
 
 Reason = Literal[
-    "cancelled",  # by the citizen, at the provider
+    "cancelled",  # by the person, at the provider
     "expired",  # not begun in this browser, or too long ago
     "level",  # of assurance: too low
     "no_fiscal_code",  # somebody without an Italian one
+    "no_login",  # somebody of an institution whom the provider does not name, or not for good
     "provider_down",
     "refused",  # the provider's answer does not hold
     "not_configured",

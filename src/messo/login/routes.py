@@ -12,6 +12,7 @@ from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
 from messo.base.decode import decode
 from messo.base.http import JSON, Answer, Parameter, Problem, Request, Route
+from messo.base.refusals import OF_BODY
 from messo.base.wire import ULID, ProblemDocument, Ulid
 from messo.login import wire
 from messo.login.bearer import BearerAuthenticate
@@ -201,9 +202,7 @@ class LoginRoutes:
                 {
                     200: (wire.Token, "Send it as `Authorization: Bearer`."),
                     400: (problem, "The code is not valid, or not for you."),
-                    408: (problem, "The body came too slowly."),
-                    413: (problem, "The body is too large."),
-                    415: (problem, "The body is not JSON."),
+                    **OF_BODY,
                     503: refusals[503],
                 },
                 (

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from messo.base.crypto import Secrets
 from messo.base.db import Connection
+from messo.login import cookies
 from messo.login.flow import PENDING_SECONDS
 from messo.login.sessions import (
     Identity,
@@ -122,16 +123,10 @@ class Web:
 
     @property
     def _is_secure(self) -> bool:
-        return self.public_url.startswith("https://")
+        return cookies.is_secure(self.public_url)
 
     def _cookie(self, name: str, value: str, seconds: int | None = None, path: str = "/") -> str:
-        # Lax: the way back from the provider must carry it.
-        parts = [f"{name}={value}", f"Path={path}", "HttpOnly", "SameSite=Lax"]
-        if self._is_secure:
-            parts.append("Secure")
-        if seconds is not None:
-            parts.append(f"Max-Age={seconds}")
-        return "; ".join(parts)
+        return cookies.written(name, value, secure=self._is_secure, seconds=seconds, path=path)
 
 
 def label(user_agent: str) -> str:

@@ -16,8 +16,8 @@ from msgspec import UNSET
 from messo.base import clock
 from messo.base.http import Problem
 from messo.base.utf16 import utf16_length
+from messo.login import FISCAL_CODE
 from messo.messages import wire
-from messo.recipients.wire import FISCAL_CODE
 
 T = TypeVar("T")
 

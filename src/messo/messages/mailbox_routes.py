@@ -10,6 +10,7 @@ from messo.base import clock, parameters
 from messo.base.db import Pool
 from messo.base.decode import decode
 from messo.base.http import Answer, Parameter, Problem, Request, Route
+from messo.base.refusals import OF_BODY
 from messo.base.wire import ULID, ProblemDocument, Ulid
 from messo.login import Session
 from messo.messages import mailbox
@@ -84,11 +85,6 @@ class MailboxRoutes:
             503: (problem, "The database did not answer: try again after Retry-After."),
         }
         missing = {404: (problem, "The citizen has no message with this id."), **refusals}
-        of_body = {
-            408: (problem, "The body came too slowly."),
-            413: (problem, "The body is too large."),
-            415: (problem, "The body is not JSON."),
-        }
         in_path = Parameter("id", "path", "The message's id.", type=Ulid)
         return [
             Route(
@@ -146,7 +142,7 @@ class MailboxRoutes:
                 "Mark a message as read, archive it or bring it back",
                 "What is not named stays as it is; a message that was read stays read.",
                 wire.StatusChange,
-                {200: (wire.Status, "How it stands now."), **missing, **of_body},
+                {200: (wire.Status, "How it stands now."), **missing, **OF_BODY},
                 (in_path,),
             ),
         ]

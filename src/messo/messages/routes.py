@@ -9,8 +9,10 @@ from msgspec import UNSET
 
 from messo.base.db import Pool
 from messo.base.http import JSON, Answer, Parameter, Problem, Request, Route
-from messo.base.wire import GatewayError, ProblemDocument
+from messo.base.refusals import OF_BODY
+from messo.base.wire import GatewayError, IdempotencyKey, ProblemDocument
 from messo.content import Configurations
+from messo.login import FiscalCode
 from messo.messages import checks, gates, wire
 from messo.messages.advice import Advise
 from messo.messages.guard import Guard
@@ -24,7 +26,6 @@ from messo.messages.status import (
     message_status,
 )
 from messo.messages.submit import Accept
-from messo.recipients.wire import FiscalCode
 from messo.services import Authenticate, Permission, not_allowed
 
 _REFERENCE = re.compile(r"[\x21-\x7e]{1,64}\Z")
@@ -83,7 +84,8 @@ class MessageRoutes:
         sender = await self.authenticate.sender(request, Permission.MESSAGE_READ)
         fiscal_code = checks.path_fiscal_code(request.path["fiscal_code"])
         row = await self.messages.find(fiscal_code, request.path["id"])
-        if row is None:
+        # Another institution's is as none: that it exists is nobody's business but its own.
+        if row is None or row["organization_fiscal_code"] != sender.organization_fiscal_code:
             raise Problem(
                 404, "Message not found", "There is no message with this id for this recipient."
             )
@@ -139,9 +141,7 @@ class MessageRoutes:
             201: (wire.CreatedMessage, "Kept, with its follow-up work. Location names it."),
             400: (problem, "The message does not follow the rules; `field` names the place."),
             404: (problem, "There is no such remote-content configuration."),
-            408: (problem, "The body came too slowly."),
-            413: (problem, "The body is too large."),
-            415: (problem, "The body is not JSON."),
+            **OF_BODY,
             422: (problem, "The Idempotency-Key was used for another message."),
             **refusals,
         }
@@ -153,6 +153,7 @@ class MessageRoutes:
                 "header",
                 "1 to 255 visible ASCII characters. The same key with the same message gets the "
                 "first answer again, for at least 24 hours; with another message, 422.",
+                type=IdempotencyKey,
             ),
             Parameter(
                 "X-Messo-Reference",
@@ -217,9 +218,7 @@ class MessageRoutes:
                 {
                     200: (wire.LimitedProfile, "The citizen is enrolled; see `sender_allowed`."),
                     404: (problem, "Nobody with this fiscal code receives messages here."),
-                    408: (problem, "The body came too slowly."),
-                    413: (problem, "The body is too large."),
-                    415: (problem, "The body is not JSON."),
+                    **OF_BODY,
                     **reading,
                 },
             ),

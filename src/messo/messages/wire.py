@@ -11,7 +11,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from messo.base.wire import Text, Timestamp, Ulid
 from messo.content import Precondition
-from messo.recipients.wire import FiscalCode, Language
+from messo.login import FiscalCode
+from messo.recipients.wire import Language
 
 OrganizationFiscalCode = Annotated[
     str, Meta(pattern=r"^[0-9]{11}\Z", description="An organisation's fiscal code: 11 digits.")

@@ -1,4 +1,4 @@
-"""Mails that are no copies of messages: the proof of an address, and a webhook that was stopped.
+"""Mails that are no copies of messages: the proof of an address, a stopped webhook, an invitation.
 
 A letter is queued in the transaction of the fact it tells, encrypted, for at most a day. Its words
 go when it is sent; the empty row stays for an hour, so that letters can be counted.
@@ -47,13 +47,27 @@ _SUBJECTS: dict[str, dict[Language, str]] = {
         "it": "Webhook fermo · Webhook stopped",
         "en": "Webhook stopped · Webhook fermo",
     },
+    "invitation": {
+        "it": "Il tuo invito su Messo · Your invitation to Messo",
+        "en": "Your invitation to Messo · Il tuo invito su Messo",
+    },
+}
+# What people may do in each role, in the words of the mail.
+_ROLES: dict[str, tuple[str, str]] = {
+    "admin": (
+        "gestire tutto, anche le persone e le chiavi",
+        "manage everything, people and keys too",
+    ),
+    "editor": ("preparare i servizi e pubblicarli", "prepare services and publish them"),
+    "sender": ("mandare messaggi", "send messages"),
+    "reader": ("vedere servizi e messaggi", "see services and messages"),
 }
 
 
 class Letter(msgspec.Struct, frozen=True):
     """What is kept encrypted: which template, to whom, and what is filled in."""
 
-    kind: Literal["validation", "webhook_stopped"]
+    kind: Literal["validation", "webhook_stopped", "invitation"]
     to: str
     language: Language
     values: dict[str, str]
@@ -109,6 +123,34 @@ class Letters:
             "since_en": format_date(day, "d MMMM y", "en_GB"),
         }
         letter = Letter("webhook_stopped", to, "it", values)
+        await self._queue(conn, conn.bucket(institution_id), "", letter)
+
+    async def queue_invitation(
+        self,
+        conn: Connection,
+        institution_id: str,
+        to: str,
+        institution_name: str,
+        role: str,
+        inviter_name: str,
+        token: str,
+    ) -> None:
+        """The mail with the link that makes its reader a member; `people.SendInvitation`.
+
+        `role` is admin, editor, sender or reader; `inviter_name` may be empty. Nothing happens
+        where `to` is no address that a mail could go to.
+        """
+        if not self._configured or not is_address(to):
+            return
+        may_it, may_en = _ROLES[role]
+        values = {
+            "institution": on_one_line(institution_name, 120),
+            "inviter": on_one_line(inviter_name, 80),
+            "may_it": may_it,
+            "may_en": may_en,
+            "token": token,
+        }
+        letter = Letter("invitation", to, "it", values)
         await self._queue(conn, conn.bucket(institution_id), "", letter)
 
     async def _queue(self, conn: Connection, bucket: int, fiscal_code: str, letter: Letter) -> None:
@@ -185,6 +227,9 @@ def mail_of(letter_id: str, letter: Letter, sender: Address, public_url: str) ->
     values: dict[str, Any] = dict(letter.values)
     if letter.kind == "validation":
         values = {"confirm_url": f"{public_url}/confirm-email?token={values['token']}"}
+    if letter.kind == "invitation":
+        url = f"{public_url}/console/invitation?token={values.pop('token')}"
+        values["invitation_url"] = url
     return Mail(
         id=letter_id,
         sender=sender,

@@ -26,3 +26,9 @@ async def remove(conn: Connection, actor: str, login: str) -> bool:
 async def listed(conn: Connection) -> Sequence[Row]:
     """`login`, `added_at` of each."""
     return await conn.rows(queries.list_operators)
+
+
+async def is_operator(conn: Connection, login: str) -> bool:
+    """Whether whoever logs in with this may operate the installation."""
+    found: bool = await conn.value(queries.is_operator, login=login)
+    return found

@@ -69,3 +69,7 @@ SELECT current_setting(:name);
 -- name: server_time
 -- To compare the two clocks.
 SELECT clock_timestamp();
+
+-- name: is_operator
+-- Asked with each request of a person, so that a role taken away ends at once.
+SELECT EXISTS (SELECT FROM operations.operator AS o WHERE o.login = :login);

@@ -91,6 +91,8 @@ class Credential:
 def _credential(scheme: dict[str, str]) -> Credential:
     if scheme["type"] == "http":
         return Credential("Authorization", "Bearer ", "MESSO_TOKEN", is_key=False)
+    if scheme["in"] == "cookie":
+        return Credential("Cookie", f"{scheme['name']}=", "MESSO_LOGIN", is_key=False)
     return Credential(scheme["name"], "", "MESSO_KEY", is_key=True)
 
 

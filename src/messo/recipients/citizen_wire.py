@@ -7,13 +7,13 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from messo.base import clock
 from messo.base.wire import Timestamp
-from messo.login import Session
+from messo.login import FiscalCode, Session
 from messo.recipients.choices import ServiceChoice
 from messo.recipients.data_requests import Choice, DataRequest, Status
 from messo.recipients.installations import Platform
 from messo.recipients.profile import Mode, Profile
 from messo.recipients.update import ProfileUpdate
-from messo.recipients.wire import EMAIL, SERVICE_ID, FiscalCode, Language
+from messo.recipients.wire import EMAIL, SERVICE_ID, Language
 
 Email = Annotated[
     str, Meta(pattern=EMAIL, max_length=254, description="An e-mail address.", examples=["a@b.it"])

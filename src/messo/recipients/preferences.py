@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from messo.base import clock
-from messo.base.db import Connection
-from messo.recipients.profile import queries
+from messo.base.db import Connection, Row
+from messo.recipients.change import plan_reminders
+from messo.recipients.profile import lock_profile, queries
+
+Status = Literal["ACTIVE", "INACTIVE", "PENDING"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Activation:
 
     fiscal_code: str
     service_id: str
-    status: Literal["ACTIVE", "INACTIVE", "PENDING"]
+    status: Status
 
 
 async def put_preferences(conn: Connection, preferences: Sequence[Preference]) -> int:
@@ -50,13 +53,39 @@ async def put_preferences(conn: Connection, preferences: Sequence[Preference]) -
     )
 
 
-async def put_activations(conn: Connection, activations: Sequence[Activation]) -> int:
-    """Write activations; each write counts the version up. No profile is needed."""
-    return await conn.run(
+async def put_activations(conn: Connection, activations: Sequence[Activation]) -> Sequence[int]:
+    """Write activations; the version of each, which is 0 at first and counts up. No profile is needed."""
+    rows = await conn.rows(
         queries.put_activations,
         buckets=[conn.bucket(a.fiscal_code) for a in activations],
         fiscal_codes=[a.fiscal_code for a in activations],
         service_ids=[a.service_id for a in activations],
         statuses=[a.status for a in activations],
         now=clock.now(),
+    )
+    versions = {(row["fiscal_code"], row["service_id"]): int(row["version"]) for row in rows}
+    return [versions[a.fiscal_code, a.service_id] for a in activations]
+
+
+async def activate(conn: Connection, activation: Activation) -> int:
+    """Write what an institution says of one citizen, enrolled or not; the version it has now.
+
+    Under the citizen's lock if there is a profile: whoever changes anything of a citizen takes it
+    first. Who has none is safe by the row's key.
+    """
+    profile = await lock_profile(conn, activation.fiscal_code)
+    (version,) = await put_activations(conn, [activation])
+    if profile is not None:
+        # Nobody is reminded of what would not be let in any more.
+        await plan_reminders(conn, profile)
+    return version
+
+
+async def read_activation(conn: Connection, fiscal_code: str, service_id: str) -> Row | None:
+    """`status` and `version`; None where the service never wrote one."""
+    return await conn.row(
+        queries.read_activation,
+        bucket=conn.bucket(fiscal_code),
+        fiscal_code=fiscal_code,
+        service_id=service_id,
     )

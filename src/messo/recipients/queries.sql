@@ -262,7 +262,13 @@ FROM unnest(
 ) AS u (bucket, fiscal_code, service_id, status)
 ORDER BY u.bucket, u.fiscal_code, u.service_id
 ON CONFLICT (bucket, fiscal_code, service_id) DO UPDATE SET
-    status = excluded.status, version = old.version + 1, updated_at = excluded.updated_at;
+    status = excluded.status, version = old.version + 1, updated_at = excluded.updated_at
+RETURNING old.fiscal_code, old.service_id, old.version;
+
+-- name: read_activation
+-- For the service that wrote it.
+SELECT a.status, a.version FROM recipients.activation AS a
+WHERE a.bucket = :bucket AND a.fiscal_code = :fiscal_code AND a.service_id = :service_id;
 
 -- name: count_enrolled
 -- Every few minutes, by one worker: a full count is too slow to ask per message.
@@ -378,7 +384,7 @@ WHERE r.bucket = :bucket AND r.fiscal_code = :fiscal_code AND r.choice <> 'DELET
 DELETE FROM recipients.preference AS p WHERE p.bucket = :bucket AND p.fiscal_code = :fiscal_code;
 
 -- name: erase_activations
--- Part of erasing. Institutions write these without the citizen's lock: see the sweep.
+-- Part of erasing. Where there is no profile, institutions write these without a lock: see the sweep.
 DELETE FROM recipients.activation AS a
 WHERE a.bucket = :bucket AND a.fiscal_code = :fiscal_code AND a.updated_at <= :before;
 

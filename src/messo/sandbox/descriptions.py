@@ -6,11 +6,13 @@ from messo.services.services import NewService
 
 
 def described(service: NewService) -> NewService:
-    """The service with its description and contacts, if there are any."""
+    """The service with its description, contacts and topic, if there are any."""
     if service.name not in _TOLD:
         return service
     description, metadata = _TOLD[service.name]
-    return replace(service, description=description, metadata=metadata)
+    return replace(
+        service, description=description, metadata=metadata, topic_id=_TOPICS[service.name]
+    )
 
 
 def sportello(address: str) -> str:
@@ -28,6 +30,14 @@ _TOWN = "https://pontelungo.example.org"
 _HEALTH = "https://valserena.example.org"
 _WATER = "https://acquechiare.example.org"
 
+_TOPICS = {  # as in services/topics.py
+    "Anagrafe e tributi": 11,
+    "Carta giovani": 5,
+    "Iscrizioni scolastiche": 6,
+    "Referti": 17,
+    "Ticket sanitari": 17,
+    "Bollette": 4,
+}
 _TOLD: dict[str, tuple[str, dict[str, str]]] = {
     "Anagrafe e tributi": (
         (

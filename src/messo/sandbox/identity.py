@@ -1,4 +1,4 @@
-"""The sandbox's identity provider: OpenID Connect, with a page of test citizens for a login form.
+"""The sandbox's identity provider: OpenID Connect, with a page of test people for a login form.
 
 Served only in a sandbox. Its key and its codes live in memory: it is for one server process.
 """
@@ -7,6 +7,7 @@ import base64
 import hashlib
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qs, urlencode
@@ -18,17 +19,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from messo.base.crypto import new_api_key
-from messo.login import Identity
-from messo.sandbox import pages, world
-from messo.sandbox.identity_page import Page
+from messo.sandbox import invented, pages
+from messo.sandbox.identity_page import Page, citizens_page, staff_page
 from messo.settings import Settings
 
 PATH = "/sandbox/identity"
-LEVELS = tuple(f"https://www.spid.gov.it/SpidL{number}" for number in (1, 2, 3))
 
-_FISCAL_CODE = re.compile(
-    r"[A-Z]{6}[0-9LMNPQRSTUV]{2}[ABCDEHLMPRST][0-9LMNPQRSTUV]{2}[A-Z][0-9LMNPQRSTUV]{3}[A-Z]\Z"
-)
 _CHALLENGE = re.compile(r"[A-Za-z0-9._~-]{43,128}\Z")
 _CODE_SECONDS = 60
 _TOKEN_SECONDS = 300
@@ -64,27 +60,54 @@ class _Kept(Generic[T]):
 
 
 @dataclass(frozen=True)
+class _Client:
+    """One of this installation's clients. `choose`: the claims of who was chosen in a form.
+
+    It is given the form and the levels of assurance that were asked for; None: nobody is.
+    """
+
+    client_id: str
+    redirect_uri: str
+    logged_out: str
+    choose: Callable[[invented.Form, str], dict[str, Any] | None]
+    page: Page
+
+
+@dataclass(frozen=True)
 class _Grant:
-    person: Identity
+    claims: dict[str, Any]
+    client_id: str
     nonce: str
     challenge: str
     redirect_uri: str
 
 
 class IdentityProvider:
-    """One provider with one client: this installation."""
+    """One provider with two clients of this installation: citizens', and institutions' people's."""
 
     def __init__(self, settings: Settings) -> None:
         base = settings.public_url.rstrip("/")
         self.issuer = base + PATH
-        self.client_id = settings.login_client_id
-        self.redirect_uri = f"{base}/login/callback"
-        self.logged_out = f"{base}/logged-out"
-        self.page = Page(settings.client_redirects)
+        self.clients = (
+            _Client(
+                settings.login_client_id,
+                f"{base}/login/callback",
+                f"{base}/logged-out",
+                invented.citizen,
+                citizens_page(settings.client_redirects),
+            ),
+            _Client(
+                settings.staff_client_id,
+                f"{base}/console/callback",
+                f"{base}/console",
+                invented.staff,
+                staff_page(),
+            ),
+        )
         self.key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"})
         self.key.ensure_kid()
         self.codes: _Kept[_Grant] = _Kept(_CODE_SECONDS)
-        self.tokens: _Kept[Identity] = _Kept(_TOKEN_SECONDS)
+        self.tokens: _Kept[dict[str, Any]] = _Kept(_TOKEN_SECONDS)
 
     def routes(self) -> list[Route]:
         """All of them, under `/sandbox/identity`."""
@@ -114,7 +137,7 @@ class IdentityProvider:
                 "id_token_signing_alg_values_supported": ["ES256"],
                 "token_endpoint_auth_methods_supported": ["none"],
                 "code_challenge_methods_supported": ["S256"],
-                "acr_values_supported": list(LEVELS),
+                "acr_values_supported": list(invented.LEVELS),
                 "authorization_response_iss_parameter_supported": True,
             }
         )
@@ -123,43 +146,42 @@ class IdentityProvider:
         return JSONResponse({"keys": [self.key.as_dict(private=False)]})
 
     async def ask(self, request: Request) -> Response:
-        """The page of test citizens."""
+        """The page of test people."""
         wrong = self._wrong(request)
-        return self.page.broken(request, wrong) if wrong else self.page.people(request)
+        page = self._client(request).page
+        return page.broken(request, wrong) if wrong else page.people(request)
 
     async def answer(self, request: Request) -> Response:
         """Somebody was chosen, or nobody: back to where the browser came from."""
-        wrong = self._wrong(request)
+        wrong, client = self._wrong(request), self._client(request)
         if wrong:
-            return self.page.broken(request, wrong)
+            return client.page.broken(request, wrong)
         form = await _form(request)
         query = request.query_params
         if "cancel" in form:
-            return self._back(query["state"], error="access_denied")
-        code = form.get("fiscal_code", "").strip().upper()
-        if not _FISCAL_CODE.match(code):
-            return self.page.people(request, form.get("fiscal_code", ""))
-        level = form.get("level", "")
-        if level not in LEVELS:
-            asked = query.get("acr_values", "").split()
-            level = next((one for one in asked if one in LEVELS), LEVELS[1])
+            return self._back(client, query["state"], error="access_denied")
+        claims = client.choose(form, query.get("acr_values", ""))
+        if claims is None:
+            return client.page.people(request, form.get(client.page.field, ""))
         grant = _Grant(
-            world.person(code, level),
+            claims,
+            client.client_id,
             query.get("nonce", ""),
             query["code_challenge"],
-            query["redirect_uri"],
+            client.redirect_uri,
         )
-        return self._back(query["state"], code=self.codes.put(grant))
+        return self._back(client, query["state"], code=self.codes.put(grant))
 
     async def token(self, request: Request) -> Response:
         form = await _form(request)
         grant = self.codes.take(form.get("code", ""))
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-        if form.get("client_id") != self.client_id:
+        if form.get("client_id") not in {client.client_id for client in self.clients}:
             return JSONResponse({"error": "invalid_client"}, 401, _NO_STORE)
         if (
             grant is None
+            or form.get("client_id") != grant.client_id
             or form.get("grant_type") != "authorization_code"
             or form.get("redirect_uri") != grant.redirect_uri
             or challenge != grant.challenge
@@ -167,19 +189,18 @@ class IdentityProvider:
             return JSONResponse({"error": "invalid_grant"}, 400, _NO_STORE)
         now = int(time.time())
         claims = {
-            **_claims(grant.person),
+            **grant.claims,
             "iss": self.issuer,
-            "aud": self.client_id,
+            "aud": grant.client_id,
             "iat": now,
             "auth_time": now,
             "exp": now + _TOKEN_SECONDS,
             "nonce": grant.nonce,
-            "acr": grant.person.level,
         }
         signed = jwt.encode({"alg": "ES256", "kid": self.key.kid}, claims, self.key)
         return JSONResponse(
             {
-                "access_token": self.tokens.put(grant.person),
+                "access_token": self.tokens.put(grant.claims),
                 "token_type": "Bearer",
                 "expires_in": _TOKEN_SECONDS,
                 "id_token": signed,
@@ -189,25 +210,31 @@ class IdentityProvider:
 
     async def userinfo(self, request: Request) -> Response:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        person = self.tokens.get(token) if scheme == "Bearer" else None
-        if person is None:
+        claims = self.tokens.get(token) if scheme == "Bearer" else None
+        if claims is None:
             return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
-        return JSONResponse(_claims(person), headers=_NO_STORE)
+        return JSONResponse(claims, headers=_NO_STORE)
 
     async def end_session(self, request: Request) -> Response:
         """There is no session here to end: only the way back."""
         query = request.query_params
-        known = query.get("client_id") == self.client_id
-        if not known or query.get("post_logout_redirect_uri") != self.logged_out:
-            return self.page.broken(request, "post_logout_redirect_uri")
-        return RedirectResponse(self.logged_out, 303, _NO_STORE)
+        asked = (query.get("client_id"), query.get("post_logout_redirect_uri"))
+        for client in self.clients:
+            if asked == (client.client_id, client.logged_out):
+                return RedirectResponse(client.logged_out, 303, _NO_STORE)
+        return self.clients[0].page.broken(request, "post_logout_redirect_uri")
+
+    def _client(self, request: Request) -> _Client:
+        """Whose request this is, as far as its addresses say: of citizens' client otherwise."""
+        given = request.query_params.get("redirect_uri")
+        return next((one for one in self.clients if one.redirect_uri == given), self.clients[0])
 
     def _wrong(self, request: Request) -> str:
         """The parameter that is not as it must be, or nothing."""
-        query = request.query_params
+        query, client = request.query_params, self._client(request)
         holds = {
-            "client_id": query.get("client_id") == self.client_id,
-            "redirect_uri": query.get("redirect_uri") == self.redirect_uri,
+            "client_id": query.get("client_id") == client.client_id,
+            "redirect_uri": query.get("redirect_uri") == client.redirect_uri,
             "response_type": query.get("response_type") == "code",
             "scope": "openid" in query.get("scope", "").split(),
             "state": bool(query.get("state")),
@@ -216,21 +243,9 @@ class IdentityProvider:
         }
         return next((name for name, holding in holds.items() if not holding), "")
 
-    def _back(self, state: str, **answer: str) -> Response:
+    def _back(self, client: _Client, state: str, **answer: str) -> Response:
         query = urlencode({**answer, "state": state, "iss": self.issuer})
-        return RedirectResponse(f"{self.redirect_uri}?{query}", 303, _NO_STORE)
-
-
-def _claims(person: Identity) -> dict[str, Any]:
-    found = {
-        "sub": hashlib.sha256(person.fiscal_code.encode()).hexdigest()[:32],
-        "fiscal_code": person.fiscal_code,
-        "given_name": person.name,
-        "family_name": person.family_name,
-        "birthdate": person.date_of_birth.isoformat() if person.date_of_birth else None,
-        "email": person.email,
-    }
-    return {name: value for name, value in found.items() if value is not None}
+        return RedirectResponse(f"{client.redirect_uri}?{query}", 303, _NO_STORE)
 
 
 async def _form(request: Request) -> dict[str, str]:

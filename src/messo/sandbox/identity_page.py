@@ -1,12 +1,14 @@
-"""The page of test citizens, in Italian and English, without scripts."""
+"""The page of test people, in Italian and English, without scripts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from messo.sandbox import pages, world
+from messo.sandbox.staff import OPERATOR, STAFF
 
 # The sandbox is no part of an installation, so its words are not in the catalogues of the pages.
 _TEXTS = {
@@ -18,7 +20,7 @@ _TEXTS = {
         "other": "Somebody else",
         "other_lead": "Any fiscal code of the right form will do. Who is not enrolled yet sees "
         "what a first login is like.",
-        "fiscal_code": "Fiscal code",
+        "field": "Fiscal code",
         "level": "Level of assurance",
         "enter": "Log in",
         "cancel": "Cancel",
@@ -36,7 +38,7 @@ _TEXTS = {
         "other": "Un'altra persona",
         "other_lead": "Va bene qualsiasi codice fiscale della forma giusta. Chi non è ancora "
         "iscritto vede com'è il primo accesso.",
-        "fiscal_code": "Codice fiscale",
+        "field": "Codice fiscale",
         "level": "Livello di sicurezza",
         "enter": "Entra",
         "cancel": "Annulla",
@@ -48,17 +50,83 @@ _TEXTS = {
 }
 
 
-class Page:
-    """Renders it. `client_redirects`: where browsers may end up after the form."""
+# What is said otherwise where people of institutions log in.
+_STAFF_TEXTS = {
+    "en": {
+        "lead": "These people are invented: choose one and you are logged in as them. "
+        "This page exists only in the sandbox; in a real installation the login of your "
+        "institution is here.",
+        "people": "People of institutions",
+        "other_lead": "Any login will do. Who is of no institution yet sees what comes before an "
+        "invitation.",
+        "field": "Login",
+        "bad_code": "This is not a login: small letters, digits, dots and hyphens, up to 64.",
+    },
+    "it": {
+        "lead": "Queste persone sono inventate: scegline una ed entri al suo posto. "
+        "Questa pagina esiste solo nell'ambiente di prova; in un'installazione vera qui trovi "
+        "l'accesso del tuo ente.",
+        "people": "Persone degli enti",
+        "other_lead": "Va bene qualsiasi nome di accesso. Chi non è ancora in nessun ente vede "
+        "che cosa c'è prima di un invito.",
+        "field": "Nome di accesso",
+        "bad_code": "Questo non è un nome di accesso: lettere minuscole, cifre, punti e trattini, "
+        "64 al massimo.",
+    },
+}
 
-    def __init__(self, client_redirects: Sequence[str]) -> None:
+
+@dataclass(frozen=True)
+class Choice:
+    """Somebody to choose. `about` is in English."""
+
+    value: str
+    name: str
+    about: str
+
+
+def citizens_page(client_redirects: Sequence[str]) -> "Page":
+    """Of citizens. `client_redirects`: where browsers may end up after the form."""
+    choices = [Choice(one.profile.fiscal_code, one.name, one.about) for one in world.CITIZENS]
+    # Browsers apply form-action to the redirects after a form too.
+    return Page("fiscal_code", 16, choices, _TEXTS, {_origin(one) for one in client_redirects})
+
+
+def staff_page() -> "Page":
+    """Of institutions' people and of the operator."""
+    institutions = {one.fiscal_code: one.name for one in world.INSTITUTIONS}
+    choices = [
+        Choice(OPERATOR, "Olga Operti", "operates this sandbox"),
+        *(
+            Choice(one.login, one.name, f"{one.role}, {institutions[one.institution_fiscal_code]}")
+            for one in STAFF
+        ),
+    ]
+    texts = {language: {**_TEXTS[language], **more} for language, more in _STAFF_TEXTS.items()}
+    return Page("login", 64, choices, texts, set())
+
+
+class Page:
+    """Renders it. `field`: the name of the field that says who was chosen."""
+
+    def __init__(
+        self,
+        field: str,
+        longest: int,
+        choices: Sequence[Choice],
+        texts: Mapping[str, Mapping[str, str]],
+        ends: set[str],
+    ) -> None:
+        """`longest`: characters of what is typed. `ends`: sites that the form may lead to."""
+        self.field = field
+        self._longest = longest
+        self._choices = choices
+        self._texts = texts
         self._template = pages.template("identity.html")
-        # Browsers apply form-action to the redirects after a form too.
-        ends = sorted({"'self'", *(_origin(address) for address in client_redirects)})
-        self._headers = pages.headers(form_action=" ".join(ends))
+        self._headers = pages.headers(form_action=" ".join(sorted({"'self'", *ends})))
 
     def people(self, request: Request, refused: str | None = None) -> Response:
-        """The citizens to choose from. `refused`: what was typed and is no fiscal code."""
+        """The people to choose from. `refused`: what was typed and names nobody."""
         return self._render(request, 200 if refused is None else 400, refused=refused)
 
     def broken(self, request: Request, parameter: str) -> Response:
@@ -71,8 +139,10 @@ class Page:
         language = pages.language_of(request)
         html = self._template.render(
             language=language,
-            texts=_TEXTS[language],
-            citizens=world.CITIZENS,
+            texts=self._texts[language],
+            choices=self._choices,
+            field=self.field,
+            longest=self._longest,
             broken=broken,
             refused=refused,
         )

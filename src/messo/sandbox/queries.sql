@@ -37,3 +37,8 @@ SELECT c.id FROM sso.client AS c
 WHERE c.redirects @> :redirect::text::jsonb
 ORDER BY c.created_at
 LIMIT 1;
+
+-- name: has_members
+-- A sandbox that was made before there were any gets them, too.
+-- reads: people.member
+SELECT EXISTS (SELECT FROM people.member);

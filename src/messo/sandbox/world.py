@@ -24,10 +24,11 @@ from messo.recipients import (
     put_preferences,
 )
 from messo.sandbox import institution as institution_server
-from messo.sandbox import payment_node, push_sink
+from messo.sandbox import logos, payment_node, push_sink
 from messo.sandbox.configured import put_configurations, put_relying_party
 from messo.sandbox.descriptions import described
 from messo.sandbox.fiscal_codes import MAGIC, UNKNOWN, birth_date, make
+from messo.sandbox.staff import OPERATOR, STAFF, add_members
 from messo.services import keys
 from messo.services.permissions import DEFAULT, Permission
 from messo.services.services import (
@@ -42,7 +43,6 @@ from messo.settings import Settings
 queries = Queries("messo.sandbox")
 
 _ACTOR = "sandbox"
-_OPERATOR = "operator"
 _LEVEL = "https://www.spid.gov.it/SpidL2"
 
 
@@ -227,7 +227,10 @@ async def build(pool: Pool, secrets: Secrets, settings: Settings) -> dict[str, A
             await _add_institutions(conn, secrets, settings)
             await _add_citizens(conn, settings)
             await _add_devices(conn, secrets, settings)
-            await operators.add(conn, _ACTOR, _OPERATOR)
+            await operators.add(conn, _ACTOR, OPERATOR)
+        if not await conn.value(queries.has_members):
+            found = await list_institutions(conn)
+            await add_members(conn, _ACTOR, {row["fiscal_code"]: row["id"] for row in found})
         remote = {one.fiscal_code for one in INSTITUTIONS if one.remote}
         await put_configurations(conn, secrets, settings, remote)
         # The oldest of this name, unless people have taken it away.
@@ -281,8 +284,9 @@ async def is_sandbox(conn: Connection) -> bool:
 
 
 async def _add_institutions(conn: Connection, secrets: Secrets, settings: Settings) -> None:
+    ids = {}
     for institution in INSTITUTIONS:
-        owner = await create_institution(
+        owner = ids[institution.name] = await create_institution(
             conn,
             _ACTOR,
             institution.fiscal_code,
@@ -292,10 +296,11 @@ async def _add_institutions(conn: Connection, secrets: Secrets, settings: Settin
         )
         await keys.create_pair(conn, secrets, _ACTOR, owner, None)
         for service in institution.services.values():
-            created = await create_service(
+            created = ids[service.name] = await create_service(
                 conn, _ACTOR, owner, described(service), settings.sandbox_fiscal_code
             )
             await keys.create_pair(conn, secrets, _ACTOR, owner, created)
+    await logos.put_logos(conn, ids)
 
 
 async def _add_citizens(conn: Connection, settings: Settings) -> None:
@@ -371,7 +376,16 @@ async def _describe(conn: Connection, secrets: Secrets, settings: Settings) -> d
         "sandbox_fiscal_code": settings.sandbox_fiscal_code,
         "magic": MAGIC,
         "unknown_fiscal_code": UNKNOWN,
-        "operator": {"login": _OPERATOR},
+        "operator": {"login": OPERATOR},
+        "staff": [
+            {
+                "login": one.login,
+                "name": one.name,
+                "role": one.role,
+                "organization_fiscal_code": one.institution_fiscal_code,
+            }
+            for one in STAFF
+        ],
         "mail_sink_url": f"{settings.public_url}/sandbox/mail",
         "push_sink_url": f"{settings.public_url}{push_sink.PATH}",
         "remote_content_url": institution_server.base_url(settings),

@@ -1,12 +1,17 @@
 """The first gates of every institutions' route: the key, the address, the rate, the permission."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
 
 from messo.base.crypto import key_digest
 from messo.base.http import GatewayProblem, Problem, Request
 from messo.base.limits import RateLimit
-from messo.services.directory import Directory, ManageKey, Sender
+from messo.services.directory import Directory, Manager, Sender, is_within
 from messo.services.permissions import Permission
+
+# What is asked of whoever manages services: a manage key may all of it, people as their role says.
+Need = Literal["read", "edit", "administer"]
+AuthenticateManager = Callable[[Request, Need], Awaitable[Manager]]
 
 KEY_HEADER = b"ocp-apim-subscription-key"
 
@@ -37,16 +42,11 @@ class Authenticate:
         Adds the RateLimit headers to whatever is answered. 401, 403 and 429 otherwise.
         """
         _, found = await self._find(request)
-        if isinstance(found, ManageKey):
+        if isinstance(found, Manager):
             raise not_allowed(
                 "This is a manage key. Use the key of the service on whose behalf you ask."
             )
-        if found.networks and not found.accepts_address(
-            request.client_address(self.trusted_proxies)
-        ):
-            raise not_allowed(
-                "Your address is not in this service's list of allowed networks (authorized_cidrs)."
-            )
+        self._check_address(request, found, "this service's list of allowed networks")
         self._limit(request, found.rate_key)
         if not found.permissions.isdisjoint(any_of):
             return found
@@ -56,22 +56,29 @@ class Authenticate:
                 "User has no valid scopes",
                 "Your institution has no permission yet. Ask the operator of this installation.",
             )
-        raise _lacks(any_of)
+        raise lacks(any_of)
 
-    async def manager(self, request: Request, *any_of: Permission) -> ManageKey:
-        """The institution whose manage key was sent. 401, 403 and 429 as for `sender`.
+    async def manager(self, request: Request, *any_of: Permission) -> Manager:
+        """The institution, or its group, whose manage key was sent. 401, 403, 429 as for `sender`.
 
         Without `any_of` no permission is needed.
         """
         key, found = await self._find(request)
-        if not isinstance(found, ManageKey):
+        if not isinstance(found, Manager):
             raise not_allowed("This is a service's key. Use a manage key of your institution.")
+        self._check_address(request, found, "the list of allowed networks of this manage key")
         self._limit(request, key_digest(key).hex())
         if any_of and found.permissions.isdisjoint(any_of):
-            raise _lacks(any_of)
+            raise lacks(any_of)
         return found
 
-    async def _find(self, request: Request) -> tuple[str, Sender | ManageKey]:
+    async def anyone(self, request: Request) -> None:
+        """Let any key pass, of a service or of a manager. 401, 403 and 429 as for `sender`."""
+        key, found = await self._find(request)
+        self._check_address(request, found, "the list of allowed networks of this key")
+        self._limit(request, key_digest(key).hex())
+
+    async def _find(self, request: Request) -> tuple[str, Sender | Manager]:
         key = request.header(KEY_HEADER)
         if not key:
             raise GatewayProblem(401, _NO_KEY)
@@ -79,6 +86,10 @@ class Authenticate:
         if found is None:
             raise GatewayProblem(401, _BAD_KEY)
         return key, found
+
+    def _check_address(self, request: Request, found: Sender | Manager, of: str) -> None:
+        if not is_within(request.client_address(self.trusted_proxies), found.networks):
+            raise not_allowed(f"Your address is not in {of} (authorized_cidrs).")
 
     def _limit(self, request: Request, key: str) -> None:
         if seconds := self.limit.charge(request, key):
@@ -89,7 +100,8 @@ class Authenticate:
             )
 
 
-def _lacks(any_of: Sequence[Permission]) -> Problem:
+def lacks(any_of: Sequence[Permission]) -> Problem:
+    """403: the institution needs one of these."""
     return not_allowed(f"Your institution lacks the permission {' or '.join(any_of)}.")
 
 

@@ -9,6 +9,7 @@ from messo.base.db import Connection, Row
 from messo.base.parameters import storable
 from messo.services import contacts
 from messo.services.services import queries
+from messo.services.topics import BY_ID, OTHER, Topic
 
 _LONGEST = 200  # characters of a search that are looked at
 _FEATURED = 5
@@ -26,9 +27,11 @@ class Service:
     description: str
     department: str
     category: str
+    institution_id: str
     institution_name: str
     fiscal_code: str
     version: int
+    topic: Topic
     metadata: dict[str, str]
 
 
@@ -46,21 +49,40 @@ async def read_service(conn: Connection, service_id: str) -> Service | None:
         description=row["description"],
         department=row["department"],
         category=row["category"],
+        institution_id=row["institution_id"],
         institution_name=row["institution_name"],
         fiscal_code=row["fiscal_code"],
         version=row["version"],
+        topic=topic_of(row["topic_id"]),
         metadata={name: stored.get(name, "") for name in contacts.NAMES},
     )
 
 
-async def search_services(conn: Connection, text: str, limit: int, offset: int) -> Sequence[Row]:
+def topic_of(topic_id: int | None) -> Topic:
+    """The topic of this number; who never named one, or an unknown one, is with the others."""
+    return BY_ID.get(OTHER.id if topic_id is None else topic_id, OTHER)
+
+
+async def search_services(
+    conn: Connection, text: str, limit: int, offset: int, topic: int | None = None
+) -> Sequence[Row]:
     """Published services, by institution and name, in whose names each word of `text` occurs.
 
-    `service_id`, `name`, `department`, `category`, `description`, `institution_name`, `fiscal_code`.
+    `topic`: only those of this topic. `service_id`, `name`, `department`, `category`, `version`,
+    `topic_id`, `institution_id`, `institution_name`, `fiscal_code`.
     """
     return await conn.rows(
-        queries.search_services, words=_clean(text).split(), limit=limit, offset=offset
+        queries.search_services, words=_words(text), topic=topic, limit=limit, offset=offset
     )
+
+
+async def count_by_topic(conn: Connection, text: str) -> dict[Topic, int]:
+    """How many services `search_services` would find of each topic that has any, in their order."""
+    rows = await conn.rows(queries.count_by_topic, words=_words(text))
+    counts = dict.fromkeys(BY_ID.values(), 0)
+    for row in rows:
+        counts[topic_of(row["topic_id"])] += int(row["services"])
+    return {topic: count for topic, count in counts.items() if count}
 
 
 async def search_institutions(
@@ -85,6 +107,11 @@ async def services_of(
 async def featured(conn: Connection) -> Sequence[Row]:
     """A handful of services to begin with: those for the whole country, then the newest."""
     return await conn.rows(queries.feature_services, limit=_FEATURED)
+
+
+def _words(text: str) -> list[str]:
+    escaped = _clean(text).replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    return escaped.split()
 
 
 def _clean(text: str) -> str:

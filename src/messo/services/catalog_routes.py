@@ -12,6 +12,7 @@ from messo.base.http import Answer, Parameter, Problem, Request, Route
 from messo.base.wire import ProblemDocument
 from messo.login import Session
 from messo.services import catalog, catalog_wire
+from messo.services.topics import OTHER, TOPICS
 
 _INSTITUTION = re.compile(r"[0-9]{11}\Z", re.ASCII)
 _PATH = "/api/catalog/v1"
@@ -77,6 +78,41 @@ class CatalogRoutes:
             rows, count = await catalog.services_of(conn, institution, limit, offset)
         found = [catalog_wire.ListedService(row["id"], row["name"], row["version"]) for row in rows]
         return _json(catalog_wire.Services(found, offset, limit, count))
+
+    async def search(self, request: Request) -> Answer:
+        await self.authenticate(request)
+        query = parameters.of_query(request)
+        text, topic = query.get("search", ""), _topic(query)
+        furthest = _FURTHEST_FOUND if text else _FURTHEST
+        limit, offset = _window(query, furthest)
+        async with self.pool.connection() as conn:
+            rows = await catalog.search_services(conn, text, limit, offset, topic)
+            counts = await catalog.count_by_topic(conn, text)
+        found = [
+            catalog_wire.FoundService(
+                row["service_id"],
+                row["name"],
+                row["version"],
+                catalog_wire.Organization(row["institution_name"], row["fiscal_code"]),
+                catalog_wire.Topic(**vars(catalog.topic_of(row["topic_id"]))),
+            )
+            for row in rows
+        ]
+        count = sum(n for counted, n in counts.items() if topic in (None, counted.id))
+        return _json(catalog_wire.FoundServices(found, offset, limit, min(count, furthest)))
+
+    async def topics(self, request: Request) -> Answer:
+        await self.authenticate(request)
+        async with self.pool.connection() as conn:
+            counts = await catalog.count_by_topic(conn, "")
+        return _json(
+            catalog_wire.Topics(
+                [
+                    catalog_wire.CountedTopic(**vars(topic), services=counts.get(topic, 0))
+                    for topic in TOPICS
+                ]
+            )
+        )
 
     async def featured_institutions(self, request: Request) -> Answer:
         await self.authenticate(request)
@@ -173,6 +209,32 @@ class CatalogRoutes:
             ),
             Route(
                 "GET",
+                _PATH + "/services",
+                "searchServices",
+                self.search,
+                "Published services of all institutions",
+                "By institution and name; with `search`, those in whose names each of its words "
+                "occurs. An addition of Messo's: the reference platform has no such route.",
+                None,
+                {200: (catalog_wire.FoundServices, "A page; maybe an empty one."), **windowed},
+                (
+                    Parameter("search", "query", "Words of the names."),
+                    Parameter("topic", "query", "A topic's number: only its services.", type=int),
+                    *window,
+                ),
+            ),
+            Route(
+                "GET",
+                _PATH + "/topics",
+                "listTopics",
+                self.topics,
+                "What services are about",
+                "For `topic` of the search of services; an addition of Messo's, as that is.",
+                None,
+                {200: (catalog_wire.Topics, "All there are."), **refusals},
+            ),
+            Route(
+                "GET",
                 _PATH + "/services/{service_id}",
                 "readService",
                 self.service,
@@ -192,6 +254,12 @@ class CatalogRoutes:
 def _window(query: Mapping[str, str], furthest: int) -> tuple[int, int]:
     limit = parameters.number(query, "limit", 20, 1, 100)
     return limit, parameters.number(query, "offset", 0, 0, furthest)
+
+
+def _topic(query: Mapping[str, str]) -> int | None:
+    if "topic" not in query:
+        return None
+    return parameters.number(query, "topic", OTHER.id, TOPICS[0].id, TOPICS[-1].id)
 
 
 def _json(answer: msgspec.Struct) -> Answer:

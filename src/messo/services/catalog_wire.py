@@ -93,3 +93,45 @@ class FeaturedServices(Struct):
     """Services to begin with."""
 
     services: list[FeaturedService]
+
+
+class Topic(Struct):
+    """What services are about. `name` is Italian, `english` the same in English."""
+
+    id: int
+    name: str
+    english: str
+
+
+class FoundService(Struct):
+    """A service that was found, and whose it is."""
+
+    id: str
+    name: str
+    version: int
+    organization: Organization
+    topic: Topic
+
+
+class FoundServices(Struct):
+    """A page of services; `count`: how many there are, as far as `offset` reaches."""
+
+    services: list[FoundService]
+    offset: int
+    limit: int
+    count: int
+
+
+class CountedTopic(Struct):
+    """A topic, and how many published services it has."""
+
+    id: int
+    name: str
+    english: str
+    services: int
+
+
+class Topics(Struct):
+    """All topics, by their number."""
+
+    topics: list[CountedTopic]

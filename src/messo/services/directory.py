@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
@@ -20,11 +21,17 @@ _REMEMBERED = 100_000  # keys, wrong ones included; more than that and the cache
 
 
 @dataclass(frozen=True, slots=True)
-class ManageKey:
-    """A key that manages an institution's services and configurations."""
+class Manager:
+    """Who manages an institution's services: a key of the institution or of a group, or a person.
+
+    `group_id`: only the services of this group. `actor`: as the audit log calls them.
+    """
 
     institution_id: str
     permissions: frozenset[str]
+    actor: str
+    group_id: str | None = None
+    networks: tuple[IPv4Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +55,22 @@ class Sender:
     networks: tuple[IPv4Network, ...]
     max_allowed_payment_amount: int
 
-    def accepts_address(self, address: str | None) -> bool:
-        """Whether requests may come from there. No list: from anywhere, known or not."""
-        if not self.networks:
-            return True
-        if address is None:
-            return False
-        parsed: IPv4Address | IPv6Address | None = ip_address(address)
-        if isinstance(parsed, IPv6Address):
-            parsed = parsed.ipv4_mapped
-        return parsed is not None and any(parsed in network for network in self.networks)
+
+def networks_of(cidrs: Sequence[str]) -> tuple[IPv4Network, ...]:
+    """A list as `cidrs.py` admits it, to compare addresses with."""
+    return tuple(IPv4Network(cidr, strict=False) for cidr in cidrs)
+
+
+def is_within(address: str | None, networks: Sequence[IPv4Network]) -> bool:
+    """Whether requests may come from there. No list: from anywhere, known or not."""
+    if not networks:
+        return True
+    if address is None:
+        return False
+    parsed: IPv4Address | IPv6Address | None = ip_address(address)
+    if isinstance(parsed, IPv6Address):
+        parsed = parsed.ipv4_mapped
+    return parsed is not None and any(parsed in network for network in networks)
 
 
 class Directory:
@@ -66,12 +79,12 @@ class Directory:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.version = 0
-        self._found: dict[bytes, Sender | ManageKey | None] = {}
+        self._found: dict[bytes, Sender | Manager | None] = {}
         self._checked = float("-inf")
         self._failed = float("-inf")
         self._checking = asyncio.Lock()
 
-    async def find(self, key: str) -> Sender | ManageKey | None:
+    async def find(self, key: str) -> Sender | Manager | None:
         """What a key stands for; None if it is unknown, or its service or institution is not usable."""
         await self.refresh()
         digest = key_digest(key)
@@ -119,10 +132,12 @@ class Directory:
             await asyncio.sleep(_POLL_SECONDS)
 
 
-def _read(row: Row) -> Sender | ManageKey:
+def _read(row: Row) -> Sender | Manager:
     permissions = frozenset(row["permissions"])
     if row["service_id"] is None:
-        return ManageKey(row["institution_id"], permissions)
+        institution, group = row["institution_id"], row["group_id"]
+        actor = f"group:{group}" if group else f"institution:{institution}"
+        return Manager(institution, permissions, actor, group, networks_of(row["manage_cidrs"]))
     return Sender(
         rate_key=row["digest"].hex(),
         institution_id=row["institution_id"],
@@ -138,6 +153,6 @@ def _read(row: Row) -> Sender | ManageKey:
         user_email=row["email"],
         require_secure_channels=row["require_secure_channels"],
         authorized_recipients=frozenset(row["authorized_recipients"]),
-        networks=tuple(IPv4Network(cidr, strict=False) for cidr in row["authorized_cidrs"]),
+        networks=networks_of(row["authorized_cidrs"]),
         max_allowed_payment_amount=row["max_allowed_payment_amount"],
     )

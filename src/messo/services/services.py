@@ -6,7 +6,7 @@ Every change is audited and bumps the version that all processes poll, in the sa
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
+from datetime import datetime
 
 import msgspec
 
@@ -16,14 +16,16 @@ from messo.base.ids import new_id
 from messo.base.parameters import storable
 from messo.base.sql import Queries
 from messo.operations import record
-from messo.services import contacts
+from messo.services import cidrs, contacts, payload
+from messo.services.lifecycle import PUBLICATION
+from messo.services.payload import Data
 from messo.services.permissions import DEFAULT, Permission
 
 queries = Queries("messo.services")
 
 _ORGANIZATION_FISCAL_CODE = re.compile(r"[0-9]{11}")
 MAX_AMOUNT = 9_999_999_999  # euro cents
-_LONGEST_DESCRIPTION = 5000  # characters
+_LONGEST_DESCRIPTION = 10_000  # characters
 
 
 class NotAcceptedError(Exception):
@@ -44,6 +46,7 @@ class NewService:
     max_allowed_payment_amount: int = 0
     description: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)  # as in contacts.py
+    topic_id: int | None = None  # as in topics.py
 
 
 async def changed(conn: Connection) -> None:
@@ -120,26 +123,92 @@ async def create_service(
     """Create a service; its id (a ULID). The sandbox code is always an authorized recipient."""
     _check(new)
     service = new_id()
+    data = Data(
+        name=new.name,
+        description=new.description,
+        department=new.department,
+        require_secure_channel=new.require_secure_channels,
+        authorized_recipients=sorted({*new.authorized_recipients, sandbox_fiscal_code}),
+        authorized_cidrs=list(new.authorized_cidrs),
+        max_allowed_payment_amount=new.max_allowed_payment_amount,
+        topic_id=new.topic_id,
+        metadata=dict(new.metadata),
+    )
+    await conn.row(queries.hold_institution, id=institution)
+    await insert_service(conn, service, institution, data, state=new.state, category=new.category)
+    await record(conn, actor, "service.create", service, institution=institution)
+    return service
+
+
+async def insert_service(
+    conn: Connection,
+    service: str,
+    institution: str,
+    data: Data,
+    *,
+    state: str,
+    category: str = "STANDARD",
+    group_id: str | None = None,
+    idempotency: tuple[str | None, bytes | None] = (None, None),
+) -> None:
+    """Both versions of a new service, and the beginning of its history.
+
+    The caller holds the institution's row, if there is one: positions have no gaps.
+    `NotAcceptedError` for an unknown institution. `idempotency`: the key it is made under, and the
+    digest of what was asked.
+    """
+    now = clock.now()
     created = await conn.run(
         queries.create_service,
         id=service,
         institution_id=institution,
-        name=new.name,
-        department=new.department,
-        category=new.category,
-        state=new.state,
-        require_secure_channels=new.require_secure_channels,
-        authorized_recipients=sorted({*new.authorized_recipients, sandbox_fiscal_code}),
-        authorized_cidrs=list(new.authorized_cidrs),
-        max_allowed_payment_amount=new.max_allowed_payment_amount,
-        description=new.description,
-        metadata=msgspec.json.encode(new.metadata).decode(),
-        now=clock.now(),
+        category=category,
+        state=state,
+        group_id=group_id,
+        now=now,
+        **payload.live(data),
     )
     _must_write(created, institution)
+    status = "draft" if state == "draft" else "approved"
+    stored = payload.stored(data)
+    await conn.run(
+        queries.enter_lifecycle,
+        id=service,
+        status=status,
+        data=stored,
+        now=now,
+        idempotency_key=idempotency[0],
+        idempotency_digest=idempotency[1],
+    )
+    kinds, values = ["lifecycle"], [status]
+    if state in PUBLICATION:
+        kinds, values = [*kinds, "publication"], [*values, PUBLICATION[state]]
+    await remember(conn, service, now, kinds, values, stored)
     await changed(conn)
-    await record(conn, actor, "service.create", service, institution=institution)
-    return service
+
+
+async def remember(
+    conn: Connection,
+    service: str,
+    at: datetime,
+    kinds: Sequence[str],
+    values: Sequence[str],
+    data: str | None = None,
+    reason: str | None = None,
+) -> None:
+    """Append to a service's history what became of it, while its row is held.
+
+    `data`: the version it is about; the working one's without.
+    """
+    await conn.run(
+        queries.append_history,
+        id=service,
+        kinds=kinds,
+        values=values,
+        reason=reason,
+        data=data,
+        at=at,
+    )
 
 
 async def describe_service(
@@ -149,17 +218,22 @@ async def describe_service(
     description: str | None,
     metadata: Mapping[str, str],
 ) -> None:
-    """Say what a service is for and how to reach it. What is not given stays; "" takes it away."""
+    """Say what a service is for and how to reach it. What is not given stays; "" takes it away.
+
+    In both versions at once: operators do not ask for a review.
+    """
     _check_description(description or "", {n: v for n, v in metadata.items() if v})
-    written = await conn.run(
-        queries.describe_service,
-        id=service,
-        description=description,
-        metadata=msgspec.json.encode(metadata).decode(),
-        emptied=[name for name, value in metadata.items() if not value],
-    )
-    if not written:
+    given = {
+        "id": service,
+        "description": description,
+        "metadata": msgspec.json.encode(metadata).decode(),
+        "emptied": [name for name, value in metadata.items() if not value],
+        "now": clock.now(),
+    }
+    await conn.row(queries.hold_service, id=service)
+    if not await conn.run(queries.describe_service, **given):
         raise NotAcceptedError(f"there is no {service}, or it is deleted")
+    await conn.run(queries.describe_working, **given)
     told = sorted(metadata) + ([] if description is None else ["description"])
     await record(conn, actor, "service.describe", service, members=told)
 
@@ -187,12 +261,26 @@ async def suspend_service(
 
 
 async def set_state(conn: Connection, actor: str, service: str, state: str) -> None:
-    """Move a service to draft, approved, published or deleted."""
+    """Move a service to draft, approved, published or deleted, whatever its institution is at.
+
+    What is in the work stays in it; a version that was never approved counts as approved with this.
+    """
     if state not in {"draft", "approved", "published", "deleted"}:
         raise NotAcceptedError("a service is draft, approved, published or deleted")
-    written = await conn.run(queries.set_state, id=service, state=state)
-    if not written:
+    await conn.row(queries.hold_service, id=service)
+    held = await conn.row(queries.find_service, id=service)
+    now = clock.now()
+    if not held or not await conn.run(queries.set_state, id=service, state=state, now=now):
         raise NotAcceptedError(f"there is no {service}, or it is deleted and stays so")
+    moved = await conn.row(
+        queries.set_status, id=service, state=state, before=held["state"], now=now
+    )
+    kinds, values = [], []
+    if moved:
+        kinds, values = ["lifecycle"], [moved["status"]]
+    if state in PUBLICATION and state != held["state"]:
+        kinds, values = [*kinds, "publication"], [*values, PUBLICATION[state]]
+    await remember(conn, service, now, kinds, values)
     await changed(conn)
     await record(conn, actor, "service.state", service, state=state)
 
@@ -227,11 +315,8 @@ def _known(permissions: Sequence[str]) -> list[str]:
 def _check(new: NewService) -> None:
     if not 0 <= new.max_allowed_payment_amount <= MAX_AMOUNT:
         raise NotAcceptedError(f"the largest payment is 0 to {MAX_AMOUNT} euro cents")
-    for cidr in new.authorized_cidrs:
-        try:
-            IPv4Network(cidr, strict=False)
-        except ValueError as error:
-            raise NotAcceptedError(f"{cidr} is not an IPv4 network: {error}") from None
+    if wrong := cidrs.refusal(new.authorized_cidrs):
+        raise NotAcceptedError(wrong)
     _check_description(new.description, new.metadata)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from messo.base.http import Answer, Parameter, Request, Route
+from messo.base.refusals import OF_BODY
 from messo.base.wire import GatewayError, ProblemDocument, Ulid
 from messo.sso import client_wire as wire
 from messo.sso.clients import Environment
@@ -34,16 +35,14 @@ _Answers = dict[int, tuple[Any, str]]
 _REFUSALS: _Answers = {
     400: (ProblemDocument, "A parameter is not valid; `field` names it."),
     401: (GatewayError, "No key, or one that is not valid."),
-    403: (ProblemDocument, "This is no manage key."),
+    403: (ProblemDocument, "No manage key, or one of a group that the service is not in."),
     404: (ProblemDocument, "Your institution has no such service, or it has no such client."),
     429: (GatewayError, "Too fast: wait as long as Retry-After says."),
     503: (ProblemDocument, "Not confirmed: try again after Retry-After."),
 }
 _WITH_BODY: _Answers = {
     400: (ProblemDocument, "The body does not follow the rules; `field` names the place."),
-    408: (ProblemDocument, "The body came too slowly."),
-    413: (ProblemDocument, "The body is too large."),
-    415: (ProblemDocument, "The body is not JSON."),
+    **OF_BODY,
 }
 _SERVICE = Parameter("id", "path", "The service's id.", type=Ulid)
 _ENVIRONMENT = Parameter(
