@@ -263,7 +263,6 @@ def test_a_bomb_in_a_part_that_is_not_looked_at_stays_there() -> None:
         assert drawn(file).getpixel((0, 0)) == (16, 32, 48, 255)
 
 
-@pytest.mark.skipif(not files.STATUS.exists(), reason="only Linux says how much was used at most")
 def test_no_bomb_costs_memory(tmp_path: Path) -> None:
     sent = []
     for number, file in enumerate([*files.bombs().values(), *files.laden().values()]):
