@@ -363,7 +363,7 @@ SELECT l.service_id
 FROM services.lifecycle AS l
 INNER JOIN services.service AS s ON s.id = l.service_id
 WHERE l.service_id = :id
-FOR UPDATE;
+FOR NO KEY UPDATE;
 
 -- name: hold_institution
 -- Held by whoever makes a service or compares names, one after the other.
