@@ -79,7 +79,7 @@ def openapi_documents() -> dict[str, str]:
     nothing: Any = None
     settings = Settings()
     institutions = institution_routes(
-        settings, nothing, Senders(*[*[nothing] * 7, Content(*[nothing] * 4), nothing, nothing])
+        settings, nothing, Senders(*[*[nothing] * 7, Content(*[nothing] * 4), *[nothing] * 3])
     )
     citizens = citizen_routes(settings, nothing, nothing, nothing, Fetchers(*[nothing] * 3))
     people = people_routes(settings, nothing, nothing, nothing, nothing)

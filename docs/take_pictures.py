@@ -134,7 +134,7 @@ def take_console(page: Page, base: str, size: str) -> None:
     take(page, base, "console", size, "")
     (mine,) = page.request.get(f"{base}/messo/v1/me").json()["memberships"]
     invitations = f"{base}/messo/v1/institutions/{mine['institution_id']}/invitations"
-    name = {"desktop": "nora", "phone": "sara"}[size]  # a minute between two to one address
+    name = {"desktop": "nora", "phone": "sara"}[size]  # a while between two to one address
     invited = {"email": f"{name}@example.org", "role": "editor"}
     made = page.request.post(invitations, data=invited)
     if not made.ok:

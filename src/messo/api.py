@@ -39,7 +39,7 @@ from messo.payments import Live, Node
 from messo.payments.event_routes import EventRoutes
 from messo.payments.info_routes import InfoRoutes
 from messo.payments.sender_view import lookup
-from messo.people.authenticate import INSTITUTION_HEADER, AuthenticatePeople
+from messo.people.authenticate import AuthenticatePeople
 from messo.people.invitations import SendInvitation
 from messo.people.people_routes import PeopleRoutes
 from messo.recipients import enrol_at_login
@@ -92,6 +92,7 @@ class Senders:
     content: Content
     live: Live
     people: AuthenticatePeople
+    managing: Pool
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,38 @@ class Fetchers:
     test: Node | None = None
 
 
+@dataclass(frozen=True)
+class _Managers:
+    """Who manages: with a key; or, without one, with a login, at the institution that it names."""
+
+    keys: Authenticate
+    people: AuthenticatePeople
+
+    async def any_of(self, request: Request, need: Need, *permissions: Permission) -> Manager:
+        if self._is_login(request):
+            return await self.people.manager(request, need, *permissions)
+        return await self.keys.manager(request, *permissions)
+
+    async def of_services(self, request: Request, need: Need) -> Manager:
+        return await self.any_of(request, need, Permission.SERVICE_WRITE)
+
+    # Secrets are in what these two answer.
+    async def administrator(self, request: Request) -> Manager:
+        return await self.any_of(request, "administer")
+
+    async def of_content(self, request: Request) -> Manager:
+        return await self.any_of(request, "administer", Permission.REMOTE_CONTENT_WRITE)
+
+    async def anyone(self, request: Request) -> None:
+        if self._is_login(request):
+            await self.people.manager(request, "read")
+        else:
+            await self.keys.anyone(request)
+
+    def _is_login(self, request: Request) -> bool:
+        return request.header(KEY_HEADER) is None and self.people.asks(request)
+
+
 def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list[Route]:
     """The API of the institutions, one line per room."""
     authenticate = Authenticate(
@@ -111,6 +144,8 @@ def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list
         RateLimit(settings.rate_limit, settings.rate_burst),
         settings.trusted_proxies,
     )
+
+    managers = _Managers(authenticate, senders.people)
 
     async def feed_reader(request: Request) -> str:
         return (await authenticate.sender(request, Permission.SUBSCRIPTIONS_FEED_READ)).service_id
@@ -120,22 +155,6 @@ def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list
 
     async def activator(request: Request) -> Sender:
         return await authenticate.sender(request, Permission.MESSAGE_WRITE)
-
-    async def manager(request: Request, need: Need, *any_of: Permission) -> Manager:
-        """With a key; or with a login, at the institution that it names."""
-        if request.header(KEY_HEADER) is None and request.header(INSTITUTION_HEADER) is not None:
-            return await senders.people.manager(request, need, *any_of)
-        return await authenticate.manager(request, *any_of)
-
-    async def service_manager(request: Request, need: Need) -> Manager:
-        return await manager(request, need, Permission.SERVICE_WRITE)
-
-    # Secrets are in what these answer.
-    async def administrator(request: Request) -> Manager:
-        return await manager(request, "administer")
-
-    async def content_manager(request: Request) -> Manager:
-        return await manager(request, "administer", Permission.REMOTE_CONTENT_WRITE)
 
     async def institution(request: Request) -> Sender:
         return await authenticate.sender(request, Permission.SERVICE_WRITE)
@@ -157,10 +176,10 @@ def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list
         ).routes(),
         *ReminderRoutes(event_reader, pool).routes(),
         *FeedRoutes(feed_reader, pool).routes(),
-        *ActivationRoutes(activator, pool).routes(),
+        *ActivationRoutes(activator, pool, senders.secrets).routes(),
         *EventFeedRoutes(event_reader, pool).routes(),
         *WebhookRoutes(
-            administrator,
+            managers.administrator,
             find_own,
             groups.among,
             pool,
@@ -168,7 +187,7 @@ def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list
             senders.outbound,
         ).routes(),
         *ConfigurationRoutes(
-            content_manager,
+            managers.of_content,
             pool,
             senders.secrets,
             content.outbound,
@@ -177,16 +196,20 @@ def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list
             settings.body_limit,
             networks(settings),
         ).routes(),
-        *ClientRoutes(administrator, pool, Rules.of(settings, networks(settings))).routes(),
+        *ClientRoutes(
+            managers.administrator, pool, Rules.of(settings, networks(settings))
+        ).routes(),
         *ManageRoutes(
-            service_manager,
-            authenticate.anyone,
-            pool,
+            managers.of_services,
+            managers.anyone,
+            senders.managing,
             senders.secrets,
             ServiceRules.of(settings),
         ).routes(),
-        *GroupRoutes(service_manager, pool, senders.secrets, settings.trusted_proxies).routes(),
-        *LogoRoutes(service_manager, institution, pool).routes(),
+        *GroupRoutes(
+            managers.of_services, senders.managing, senders.secrets, settings.trusted_proxies
+        ).routes(),
+        *LogoRoutes(managers.of_services, institution, senders.managing).routes(),
     ]
 
 

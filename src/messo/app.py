@@ -55,6 +55,7 @@ from messo.settings import Settings
 from messo.sso.keys import Keys
 from messo.sso.routes import provider_routes
 
+_MANAGING = 4  # connections for institutions that manage services, and for their people
 _READERS = 2  # statements under way at once for each kind of read
 
 
@@ -78,9 +79,10 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     Leaving it commits what is queued before the connections go.
     """
     connections = settings.pool_size + settings.accept_connections + _READERS * 2
-    pool = await Pool.open(database_url, connections, statement_seconds=10)
-    async with pool.connection() as conn:
-        await migrate.check(conn)
+    pool = await Pool.open(database_url, connections, statement_seconds=10, impatient=True)
+    # Whoever manages waits for others who do, and no citizen waits for them.
+    managing = await Pool.open(database_url, _MANAGING, statement_seconds=10, impatient=True)
+    await _check(pool)
     directory = Directory(pool)
     await directory.refresh()
     guard = Guard(pool, directory, secrets, settings.guard_recipients, settings.guard_share)
@@ -105,7 +107,7 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     live = Live(pool, outside.node)
     test = _test_node(settings)
     keys = Keys(pool, secrets)
-    people = _people(settings, pool, secrets)
+    people = _people(settings, managing, secrets)
     institutions = institution_routes(
         settings,
         pool,
@@ -120,13 +122,14 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
             content,
             live,
             people,
+            managing,
         ),
     )
     # Without a mail server nobody could follow the link of a mail.
     letters = outside.letters if outside.mailer else None
     send_validation = letters.queue_validation if letters else None
     of_people = people_routes(
-        settings, pool, secrets, people, letters.queue_invitation if letters else None
+        settings, managing, secrets, people, letters.queue_invitation if letters else None
     )
     citizens = citizen_routes(
         settings, pool, secrets, flow, Fetchers(send_validation, fetch, live, test)
@@ -185,9 +188,24 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
         await _stop(background, guard)
         if sandbox:
             await sandbox.stop()
-        for one in (to_provider, to_staff, to_content, to_check, live, test, outside, pool):
+        for one in (
+            to_provider,
+            to_staff,
+            to_content,
+            to_check,
+            live,
+            test,
+            outside,
+            managing,
+            pool,
+        ):
             if one is not None:
                 await one.close()
+
+
+async def _check(pool: Pool) -> None:
+    async with pool.connection() as conn:
+        await migrate.check(conn)
 
 
 async def _stop(background: Sequence[asyncio.Task[None]], guard: Guard) -> None:

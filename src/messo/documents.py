@@ -50,7 +50,7 @@ def for_people(routes: Sequence[Route], settings: Settings) -> dict[str, Any]:
         about=(
             "What people of an institution, and the operators of an installation, do with a login: "
             "who belongs to which institution and in which role, invitations, permissions, "
-            "suspensions. The cookie comes from a login at /console. A request from a page of "
+            "suspensions, and reviews of services. The cookie comes from a login at /console. A request from a page of "
             "another site changes nothing."
         ),
         server=settings.public_url,

@@ -270,6 +270,7 @@ def _show(described: dict[str, Any], path: Path, settings: Settings, seconds: fl
     # Plain: what people copy must not be wrapped or coloured.
     for what, where in (
         ("Inbox: log in as a test citizen", base),
+        ("Console: operator, admin.pontelungo", f"{base}/console"),
         ("API and reference", f"{base}/docs"),
         ("Sandbox: keys, citizens, magic codes", path),
         ("Mails that were sent", f"{base}/sandbox/mail"),

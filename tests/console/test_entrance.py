@@ -48,10 +48,15 @@ async def test_somebody_logs_in_and_sees_who_and_where_they_are(
     assert "You are not part of any institution yet" in alone
     assert "You operate" not in alone
     async with pool.transaction() as conn:
+        await operators.add(conn, "tests", "anna.bianchi")
+    operator = (await colleague.client.get("/console")).text
+    assert "You operate this installation" in operator
+    assert "messo service review" in operator
+    assert "You are not part of any institution yet" not in operator
+    async with pool.transaction() as conn:
         await put_member(
             conn, "tests", world.anna.institution, "anna.bianchi", "Anna", "a@b.it", "editor"
         )
-        await operators.add(conn, "tests", "anna.bianchi")
     both = (await colleague.client.get("/console")).text
     assert "Editor: services" in both
     assert "You operate this installation" in both

@@ -53,7 +53,7 @@ async def test_an_invitation_is_accepted_after_a_login(
     await open_link(colleague, token)
     gone = await colleague.client.get("/console/invitation")
     assert gone.status_code == 404
-    assert "This invitation is not open" in gone.text
+    assert "This invitation is no longer good" in gone.text
 
 
 async def test_nobody_else_can_press_the_button(

@@ -131,7 +131,7 @@ async def test_an_address_that_can_never_be_called_is_refused(
 async def test_a_wrong_body_is_refused_by_name(world: World, api: Api) -> None:
     good = {"service_id": world.anna.id, "url": URL}
     for body, field in [
-        ({"url": URL}, None),
+        ({"url": URL}, "service_id"),
         ({**good, "kinds": []}, "kinds"),
         ({**good, "kinds": ["reported"]}, "kinds[0]"),
         ({**good, "kinds": "read"}, "kinds"),

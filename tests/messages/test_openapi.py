@@ -25,7 +25,7 @@ def routes_of_both() -> tuple[list[Route], list[Route]]:
     """The institutions' routes and the citizens', described and not served."""
     nothing: Any = None
     institutions = institution_routes(
-        Settings(), nothing, Senders(*[*[nothing] * 7, Content(*[nothing] * 4), nothing, nothing])
+        Settings(), nothing, Senders(*[*[nothing] * 7, Content(*[nothing] * 4), *[nothing] * 3])
     )
     return institutions, citizen_routes(
         Settings(), nothing, nothing, nothing, Fetchers(*[nothing] * 3)

@@ -542,8 +542,8 @@ ORDER = [
     Refusal(
         "other's configuration",
         _others_configuration,
-        403,
-        "Not your configuration",
+        404,
+        "Remote Content Configuration NOT FOUND",
         "content.third_party_data.configuration_id",
     ),
     Refusal(

@@ -259,6 +259,7 @@ def test_links_lead_somewhere_and_headings_descend_in_order(document: dict[str, 
     assert len(anchors) == len(set(anchors))
     assert {link[1:] for link in page.values("href") if link[0] == "#"} <= set(anchors)
     assert "/docs/openapi.json" in page.values("href")
+    assert {"/docs/citizens", "/docs/people"} <= set(page.values("href"))
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))

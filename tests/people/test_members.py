@@ -338,7 +338,7 @@ async def test_a_login_manages_services_for_the_institution_it_names(
     async with staff.pool.transaction() as conn:
         await suspend_institution(conn, ACTOR, home, suspend=False, reason="prova")
         await revoke(conn, ACTOR, home, ["ApiServiceWrite"])
-    assert "lacks the permission ApiServiceWrite" in (await refused(cookie, "read"))[1]
+    assert "has no permission yet" in (await refused(cookie, "read"))[1]
 
 
 async def test_whoever_asks_too_fast_waits(staff: Acting, home: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import typer
@@ -13,7 +14,8 @@ from messo.base.db import Pool
 from messo.base.http import Problem
 from messo.base.ids import new_id
 from messo.commands import people
-from messo.commands.database import StoppedError
+from messo.commands.database import StoppedError, settings_of
+from messo.people.members import lock_people
 from tests.people.acting import URL, Acting, acting
 from tests.world import World
 
@@ -73,13 +75,39 @@ async def test_with_a_mail_server_the_link_is_in_the_mail_only(
     assert "token" not in told
 
 
+async def test_beside_a_sandbox_its_mail_server_and_its_address_are_used(
+    staff: Acting, world: World, pool: Pool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "sandbox.json").write_text('{"base_url": "http://127.0.0.1:9480"}')
+    monkeypatch.setenv("MESSO_DATA", str(tmp_path))
+    letters, mark = "notifications.letter", "UPDATE base.database SET sandbox = $1"
+    async with pool.connection() as conn:
+        await conn.raw.execute(f"DELETE FROM {letters}")
+        await conn.raw.execute(mark, True)
+        try:
+            assert (await settings_of(conn)).public_url == "http://127.0.0.1:9480"
+            told = await run("invite", world.bruno.institution, "tre@example.org")
+        finally:
+            await conn.raw.execute(mark, False)
+        assert (await settings_of(conn)).public_url == URL
+        assert await conn.raw.fetchval(f"SELECT count(*) FROM {letters}") == 1
+    assert "sends the mail" in told
+
+
+async def test_a_look_waits_for_nobody(staff: Acting, world: World, pool: Pool) -> None:
+    home = world.bruno.institution
+    async with pool.transaction() as conn:
+        await lock_people(conn, home)
+        assert (await run("people", home)).startswith(("Nobody yet.", "Id "))
+
+
 async def test_wrong_words_are_told(staff: Acting, world: World) -> None:
     home = world.bruno.institution
     for words, said in (
         (("invite", home, "x@example.org", "--role", "owner"), "admin, editor, sender, reader"),
         (("invite", home, "nobody"), "not an e-mail address"),
-        (("invite", new_id(), "x@example.org"), "no such institution"),
-        (("people", new_id()), "no such institution"),
+        (("invite", new_id(), "x@example.org"), "There is no institution"),
+        (("people", new_id()), "There is no institution"),
         (("remove-person", home, new_id()), "nobody with this id"),
         (("remove-person", world.anna.institution, "x"), "nobody with this id"),
     ):

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from messo.sandbox import world as sandbox
+from messo.sandbox.staff import OPERATOR, STAFF
 from messo.settings import Settings
 from tests.conftest import Running
 
@@ -79,3 +80,17 @@ async def test_every_invented_citizen_can_be_chosen(client: httpx.AsyncClient) -
     page = (await pages(client, "en"))[0].text
     for citizen in sandbox.CITIZENS:
         assert page.count(f'value="{citizen.profile.fiscal_code}"') == 1
+
+
+async def test_people_of_institutions_stand_under_theirs(client: httpx.AsyncClient) -> None:
+    address = (await client.get("/console/login")).headers["location"]
+    for language, role in (("en", "Editor"), ("it", "Redazione")):
+        page = (await client.get(address, headers={"Accept-Language": language})).text
+        operator, *groups = page.split("<h3")
+        assert f'value="{OPERATOR}"' in operator
+        for institution, group in zip(sandbox.INSTITUTIONS, groups, strict=True):
+            assert f">{institution.name}</h3>" in group
+            assert f'<span class="about">{role}</span>' in group
+            for one in STAFF:
+                here = one.institution_fiscal_code == institution.fiscal_code
+                assert (f'value="{one.login}"' in group) is here

@@ -12,6 +12,7 @@ from messo.login import FISCAL_CODE
 from messo.operations.operators import is_operator
 from messo.people.members import memberships_of
 from messo.sandbox import fiscal_codes, world
+from messo.services import keys
 from messo.settings import Settings
 from tests.world import World, add_configuration
 
@@ -30,6 +31,13 @@ async def test_a_database_with_institutions_is_production_until_it_is_a_sandbox(
     assert len(described["services"]) == 6
     assert len({service["organization_fiscal_code"] for service in described["services"]}) == 3
     assert described["service"]["key"] == described["services"][0]["key"]
+    towns = {one["fiscal_code"]: one for one in described["institutions"]}
+    assert towns.keys() == {one.fiscal_code for one in world.INSTITUTIONS}
+    assert towns["99999999001"]["manage_key"] == described["manage_key"]
+    async with pool.connection() as conn:
+        for one in towns.values():
+            pair = await keys.read_pair(conn, secrets, one["id"])
+            assert one["manage_key"] == pair["primary"]
     assert described["relying_party"] == "http://127.0.0.1:8480/sandbox/sportello"
 
 

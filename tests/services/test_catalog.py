@@ -17,8 +17,9 @@ from messo.services.services import (
 )
 from tests.conftest import Running
 from tests.messages.mail import log_in
+from tests.services import managing
 from tests.services.offers import institution
-from tests.world import ACTOR, AUTO, World
+from tests.world import ACTOR, AUTO, MANUAL, World
 
 PATH = "/api/catalog/v1"
 
@@ -71,13 +72,13 @@ async def test_a_service_that_says_nothing_is_local_and_standard(
     assert found["metadata"] == {"scope": "LOCAL", "category": "SPECIAL"}
 
 
-async def test_a_draft_is_found_and_what_is_deleted_or_suspended_is_not(
+async def test_a_draft_is_for_its_authorized_recipients_and_nobody_sees_what_is_gone(
     running: Running, pool: Pool, headers: Any
 ) -> None:
     owner, _, (draft, deleted, suspended) = await institution(
         pool,
         "Comune di Elsa",
-        NewService("Uno", state="draft"),
+        NewService("Uno", state="draft", authorized_recipients=(AUTO,)),
         NewService("Due"),
         NewService("Tre"),
     )
@@ -87,11 +88,35 @@ async def test_a_draft_is_found_and_what_is_deleted_or_suspended_is_not(
     assert (await get(running, headers, f"/services/{draft}"))["name"] == "Uno"
     unknown = await get(running, headers, f"/services/{new_id()}", 404)
     assert unknown["title"] == "Not found"
+    stranger = await log_in(running, MANUAL)
+    assert await get(running, stranger, f"/services/{draft}", 404) == unknown
+    async with pool.connection() as conn:
+        for reader, seen in ((AUTO, True), (MANUAL, False), ("", False), (None, True)):
+            found = await catalog.read_service(conn, draft, reader)
+            assert (found is not None) is seen
     for gone in (deleted, suspended, "%00", "x" * 3000):
         assert await get(running, headers, f"/services/{gone}", 404) == unknown
     async with pool.transaction() as conn:
         await suspend_institution(conn, ACTOR, owner, suspend=True, reason="x")
     assert await get(running, headers, f"/services/{draft}", 404) == unknown
+
+
+async def test_what_is_no_address_is_kept_for_a_review_and_shown_to_nobody(
+    running: Running, pool: Pool, world: World
+) -> None:
+    anna = managing.of(running, world)
+    bad = "javascript:alert(1)"
+    service = await anna.make(metadata={"web_url": bad})
+    assert (await anna.ask("GET", f"/{service}"))["metadata"]["web_url"] == bad
+    async with pool.connection() as conn:
+        made = await catalog.read_service(conn, service)
+    await anna.ask("PUT", f"/{service}", managing.payload(metadata={"support_url": bad}))
+    async with pool.connection() as conn:
+        edited = await catalog.read_service(conn, service)
+    for found in (made, edited):
+        assert found is not None
+        assert (found.metadata["web_url"], found.metadata["support_url"]) == ("", "")
+        assert found.metadata["email"] == "mensa@example.org"
 
 
 # Lists ------------------------------------------------------------------------------------------

@@ -49,9 +49,11 @@ async def test_every_option_is_told_and_the_command_is_audited(pool: Pool, world
     assert {name: value for name, value in first.metadata.items() if value} == dict(
         OPTIONS.values()
     )
-    assert (await describe(world.anna.id, "--phone", "")).exit_code == 0
+    assert first.topic.id == 0
+    assert (await describe(world.anna.id, "--phone", "", "--topic", "17")).exit_code == 0
     second = await now()
     assert (second.description, second.version) == ("**Ciao**", first.version + 1)
+    assert second.topic.english == "Health"
     assert second.metadata == {**first.metadata, "phone": ""}
     async with pool.connection() as conn:
         actors = await conn.raw.fetch(
@@ -67,6 +69,7 @@ async def test_what_cannot_be_done_is_one_sentence(pool: Pool, world: World) -> 
         ((world.bruno.id,), StoppedError),
         ((world.bruno.id, "--email", "nobody"), NotAcceptedError),
         ((world.bruno.id, "--scope", "GLOBAL"), NotAcceptedError),
+        ((world.bruno.id, "--topic", "18"), NotAcceptedError),
         ((world.bruno.id, "--address", "Via \udcff"), NotAcceptedError),
         (("01J00000000000000000000000", "--phone", "+39 000"), NotAcceptedError),
     ):

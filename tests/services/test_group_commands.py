@@ -71,6 +71,9 @@ async def test_what_cannot_be_done_is_said(world: World) -> None:
     anna, nobody = world.anna.institution, new_id()
     for words, why in (
         (("group", "create", nobody, "x"), "no institution"),
+        (("group", "list", "nope"), "^There is no institution nope.$"),
+        (("keys", "nope"), "^There is no institution nope.$"),
+        (("group", "assign", nobody), f"^There is no service {nobody}.$"),
         (("networks", nobody), "no institution"),
         (("networks", anna, "999.1.1.1"), "999.1.1.1"),
         (("networks", anna, "192.0.2.7", "--any"), "not both"),

@@ -2,20 +2,27 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from messo.base.db import Pool
+from messo.base.http import Problem
+from messo.base.ids import new_id
+from messo.services import manage
+from messo.services import payload as payloads
 from messo.services.permissions import Permission
 from messo.services.services import grant, revoke
 from tests.services.group_api import (
     GROUPS,
     MANAGE_KEY,
     NOT_ALLOWED,
+    OTHER_GROUP,
     Api,
     asking,
     within_a_second,
 )
-from tests.world import ACTOR, World
+from tests.services.managing import PATH, manager_of, payload
+from tests.world import ACTOR, SANDBOX, World
 
 OFFICE, VENDOR, ELSEWHERE = "192.0.2.7", "198.51.100.9", "203.0.113.1"
 HOOKS = "/messo/v1/webhooks"
@@ -93,6 +100,48 @@ async def test_a_replaced_key_dies_within_a_second_and_its_twin_lives(
         await within_a_second(lambda old=old: is_dead(old))  # type: ignore[misc]
         for key in after.values():
             assert not await is_dead(key)
+
+
+async def test_a_groups_key_is_refused_what_is_another_groups(api: Api) -> None:
+    (_, one), (_, other) = [await api.make(name) for name in ("Scuole", "Tributi")]
+    made = await api.ask("POST", PATH, payload(), key=other)
+    theirs = f"{PATH}/{made.json()['id']}"
+    for method, path, body in (
+        ("GET", "", None),
+        ("PUT", "", payload(name="Rubato")),
+        ("GET", "/keys", None),
+        ("PUT", "/keys/primary", None),
+        ("GET", "/history", None),
+        ("PUT", "/review", {"auto_publish": True}),
+        ("GET", "/release", None),
+        ("POST", "/release", None),
+        ("DELETE", "/release", None),
+        ("DELETE", "", None),
+    ):
+        assert await api.refused(method, theirs + path, body, key=one) == OTHER_GROUP, path
+    kept = (await api.ask("GET", theirs, key=other)).json()
+    assert (kept["name"], kept["status"]) == ("Mensa scolastica", {"value": "draft"})
+    assert (await api.ask("GET", PATH, key=one)).json()["value"] == []
+
+
+async def test_whoever_creates_in_a_group_that_is_gone_is_refused(pool: Pool, world: World) -> None:
+    data = payloads.parse(msgspec.json.encode(payload()), "x", SANDBOX)
+    gone = manager_of(world.anna.institution, new_id())
+    with pytest.raises(Problem) as refused:
+        async with pool.transaction() as conn:
+            await manage.create(conn, world.secrets, gone, data)
+    assert (refused.value.status, refused.value.title) == NOT_ALLOWED
+
+
+async def test_a_replaced_master_key_leaves_those_of_groups(api: Api) -> None:
+    path, key = await api.make("Intatto")
+    pair = (await api.ask("GET", f"{path}/keys")).json()
+    before = (await api.ask("GET", f"{MANAGE_KEY}/keys")).json()
+    after = (await api.ask("PUT", f"{MANAGE_KEY}/keys/secondary")).json()
+    assert before["primary_key"] == after["primary_key"] == api.master
+    assert before["secondary_key"] != after["secondary_key"]
+    assert (await api.ask("GET", f"{path}/keys")).json() == pair
+    assert (await api.ask("GET", PATH, key=key)).status_code == 200
 
 
 async def test_who_may_not_write_services_manages_no_keys(

@@ -277,7 +277,7 @@ async def test_an_institution_has_a_hundred_groups_at_most(
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({}, None),
+        ({}, "name"),
         ([], None),
         ("x", None),
         ({"name": ""}, "name"),

@@ -18,8 +18,9 @@ from messo.login import web_limits
 from messo.people import members
 from messo.people.sessions import open_session
 from messo.people.staff_web import StaffWeb
-from messo.services import keys
+from messo.services import Permission, keys
 from messo.services.logos import put_logo
+from messo.services.services import grant
 from tests.conftest import Running
 from tests.messages.test_isolation import seen
 from tests.messages.test_openapi import routes_of_both, routes_of_people
@@ -284,6 +285,10 @@ async def test_what_is_anothers_cannot_be_named_in_a_body(
     name: str,
 ) -> None:
     headers = bruno["use key" if "messages" in path else "master key"]
+    async with running.started.pool.transaction() as conn:  # so that the id is what is refused
+        permission = Permission.THIRD_PARTY_MESSAGE_WRITE
+        await grant(conn, "tests", world.bruno.institution, [permission])
+    await running.started.directory.refresh(0)
     answers: list[tuple[int, dict[str, str], str]] = []
     for one in (theirs.ids[name], new_id()):
         sent = httpx.Request("POST", "http://x", json=body).content.decode().replace("{}", one)

@@ -115,8 +115,8 @@ class Bench:
         else:
             answer = await self.anna.send(method, f"/{service}{path}", body)
         if answer.status_code == 409:
-            title, detail = answer.json()["title"], answer.json()["detail"]
-            assert (title, detail) == ("Conflict", "No transition matched")
+            assert answer.json()["title"] == "Conflict"
+            assert answer.json()["detail"].startswith("No transition matched: it is ")
         return answer.status_code
 
 
@@ -149,7 +149,7 @@ async def test_the_publication(bench: Bench, action: str, state: str, becomes: s
     answer = await bench.anna.send("GET", f"/{service}/release")
     if becomes.isdigit():
         assert answer.status_code == 404
-        assert answer.json()["detail"] == f"no item with id {service} found"
+        assert answer.json()["detail"].startswith(f"no item with id {service} found: ")
     else:
         assert answer.json()["status"] == becomes
 

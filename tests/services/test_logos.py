@@ -1,6 +1,7 @@
 """Logos over HTTP: who may send one for what, and how everybody sees it."""
 
 import io
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import httpx
@@ -9,9 +10,10 @@ from PIL import Image
 
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
+from messo.base.http import Problem
 from messo.base.ids import new_id
 from messo.services import keys, logos, services
-from messo.services.logo_routes import BODY_LIMIT
+from messo.services.logo_routes import BODY_LIMIT, _Places
 from messo.services.services import NewService
 from tests.conftest import Running
 from tests.services.png_files import in_base64, solid
@@ -240,6 +242,30 @@ async def test_a_body_may_have_two_megabytes(sending: Sending) -> None:
     most = logo()[:-2].ljust(BODY_LIMIT - 2, b"=") + b'"}'
     assert (await sending.for_service(service, content=most)).status_code == 204
     assert (await sending.for_service(service, content=most + b" ")).status_code == 413
+
+
+def test_two_logos_of_one_institution_and_eight_in_all_are_under_way() -> None:
+    places = _Places()
+    with ExitStack() as under_way:
+        for number in range(3):
+            for _ in "12":
+                under_way.enter_context(places.take(f"institution {number}"))
+        assert is_full(places, "institution 0")
+        for number in (3, 4):
+            under_way.enter_context(places.take(f"institution {number}"))
+        assert is_full(places, "institution 5")
+    with pytest.raises(ZeroDivisionError), places.take("institution 0"):
+        raise ZeroDivisionError
+    assert not places.taken  # nobody is counted for ever, however it went
+
+
+def is_full(places: _Places, institution: str) -> bool:
+    """Whether it is told to come back; `places` are as before."""
+    before = dict(places.taken)
+    with pytest.raises(Problem) as refused, places.take(institution):
+        return False
+    assert dict(places.taken) == before
+    return refused.value.status == 503 and dict(refused.value.headers)[b"retry-after"].isdigit()
 
 
 @pytest.mark.parametrize(

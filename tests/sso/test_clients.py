@@ -389,13 +389,13 @@ async def test_all_at_once_and_each_something_else(api: Api) -> None:
 
 
 REFUSED: list[tuple[Any, str | None]] = [
-    ({}, None),
+    ({}, "redirect_uris"),
     ([], None),
     (None, None),
     ({"redirect_uris": []}, "redirect_uris"),
     ({"redirect_uris": [place(URI + str(n)) for n in range(11)]}, "redirect_uris"),
     ({"redirect_uris": [URI]}, "redirect_uris[0]"),
-    ({"redirect_uris": [{"uri": URI}]}, "redirect_uris[0]"),
+    ({"redirect_uris": [{"uri": URI}]}, "redirect_uris[0].display_name"),
     ({"redirect_uris": [{**place(), "more": 1}]}, "redirect_uris[0]"),
     ({"redirect_uris": [place(), place(name="Un altro")]}, "redirect_uris[1].uri"),
     ({"redirect_uris": [place(URI + "x" * 500)]}, "redirect_uris[0].uri"),

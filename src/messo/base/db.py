@@ -18,8 +18,12 @@ Row = Mapping[str, Any]
 
 queries = Queries("messo.base")
 
-# Connection lost, internal, I/O error, serialization failure, deadlock: try again.
-_PASSING = ("08", "XX000", "58030", "40001", "40P01", "57P01", "57P02", "57P03", "53300")
+# Connection lost, internal, I/O error, serialization failure, deadlock, a lock that is not got,
+# a transaction that stood still: try again.
+_PASSING = (
+    *("08", "XX000", "58030", "40001", "40P01", "57P01", "57P02", "57P03", "53300", "55P03"),
+    "25P03",
+)
 UNIQUE_VIOLATION = "23505"
 UNDEFINED_TABLE = "42P01"
 
@@ -92,18 +96,23 @@ async def connect(url: str, timeout_seconds: float = 10) -> Connection:
     )
 
 
-def _options(*, custom_plans: bool) -> dict[str, Any]:
+def _options(*, custom_plans: bool, impatient: bool = False) -> dict[str, Any]:
     """JIT costs more than it saves on statements this short.
 
     `custom_plans`: plan each large batch for itself. A generic plan made while a table was empty
     stays in use until the table is analysed, at a tenth of the rate; for the small batches of
     requests the planning itself would cost more.
+
+    `impatient`: wait 3 s for a lock, and let nobody else wait 15 s for one of a process that stands
+    still in the middle of a transaction, as one does that lost its network.
     """
+    bounds = {"lock_timeout": "3s", "idle_in_transaction_session_timeout": "15s"}
     return {
         "server_settings": {
             "jit": "off",
             "plan_cache_mode": "force_custom_plan" if custom_plans else "auto",
             "application_name": "messo",
+            **(bounds if impatient else {}),
         },
         "connection_class": _Raw,
     }
@@ -122,16 +131,25 @@ class Pool:
 
     @classmethod
     async def open(
-        cls, url: str, size: int, *, statement_seconds: float = 60, custom_plans: bool = False
+        cls,
+        url: str,
+        size: int,
+        *,
+        statement_seconds: float = 60,
+        custom_plans: bool = False,
+        impatient: bool = False,
     ) -> "Pool":
-        """A pool of at most `size` connections on a migrated database."""
+        """A pool of at most `size` connections on a migrated database.
+
+        `impatient`: for requests, which somebody waits for: see `_options`.
+        """
         raw = await asyncpg.create_pool(
             url,
             min_size=1,
             max_size=size,
             command_timeout=statement_seconds,
             timeout=5,
-            **_options(custom_plans=custom_plans),
+            **_options(custom_plans=custom_plans, impatient=impatient),
         )
         pool = cls(raw)
         async with pool.connection() as conn:

@@ -7,6 +7,7 @@ a function that takes a `Request` and returns an `Answer`.
 import asyncio
 import contextlib
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -29,6 +30,7 @@ JSON = (b"content-type", b"application/json; charset=utf-8")
 PROBLEM = (b"content-type", b"application/problem+json")
 # How much of a refused body is waited for: bytes, and seconds, of the ten that a request may take.
 _DROPPED, _DROPPED_S = 16 * 1024 * 1024, 3.0
+_SLOW_S = 0.4  # with the second that keys are remembered for, what is revoked is seen in time
 # The reference platform's own, for machines that read answers, and for browsers that open them.
 SECURITY: Headers = (
     (b"content-security-policy", b"default-src 'none'; upgrade-insecure-requests"),
@@ -44,7 +46,8 @@ SECURITY: Headers = (
     (b"x-frame-options", b"DENY"),
     (b"x-permitted-cross-domain-policies", b"none"),
     (b"x-xss-protection", b"0"),
-    # Keys travel in a header, never in a cookie: any page may call the API with its own key.
+    # Any page may call the API with a key of its own. Without allow-credentials no page of another
+    # site reads an answer to a cookie.
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", b"*"),
 )
@@ -137,7 +140,7 @@ class ClientGoneError(Exception):
 class Request:
     """What a route may know of a request."""
 
-    __slots__ = ("_headers", "answer_headers", "id", "path", "receive", "scope")
+    __slots__ = ("_headers", "again", "answer_headers", "id", "path", "receive", "scope")
 
     def __init__(self, scope: Scope, receive: Receive, path: Mapping[str, str]) -> None:
         self.scope = scope
@@ -146,6 +149,13 @@ class Request:
         self.id = new_id()
         self.answer_headers: list[tuple[bytes, bytes]] = []  # added to whatever is answered
         self._headers: dict[bytes, bytes] | None = None
+        # Whoever lets a request pass says here how to look again; see `still_allowed`.
+        self.again: Callable[[], Awaitable[object]] | None = None
+
+    async def still_allowed(self) -> None:
+        """Look once more who asks: a key that died meanwhile must not write any more."""
+        if self.again is not None:
+            await self.again()
 
     def header(self, name: bytes) -> str | None:
         """A header's value (latin-1), by lower-case name; of several the first."""
@@ -228,7 +238,11 @@ class Request:
             raise Problem(400, "Bad request", "This is not a form as browsers send them.") from None
 
     async def body(self, limit: int) -> bytes:
-        """The body, whatever it says it is. 413 if it does not fit `limit` bytes."""
+        """The body, whatever it says it is. 413 if it does not fit `limit` bytes.
+
+        After a body that took its time it is asked once more whether the request may go on.
+        """
+        began = time.monotonic()
         if int(self.header(b"content-length") or 0) > limit:
             await self._drop_rest()
             raise _too_large(limit)
@@ -245,6 +259,8 @@ class Request:
                 if more:
                     await self._drop_rest()
                 raise _too_large(limit)
+        if time.monotonic() - began > _SLOW_S:
+            await self.still_allowed()
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def _drop_rest(self) -> None:

@@ -3,19 +3,34 @@
 import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
+import msgspec
+import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from messo.base import migrate
 from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
 from messo.base.http import Problem
+from messo.base.parameters import storable
 from messo.settings import Settings
+
+if TYPE_CHECKING:
+    from messo.services import Manager
 
 T = TypeVar("T")
 
-console = Console()
+InstitutionId = Annotated[str, typer.Argument(help="The institution's id.")]
+ServiceId = Annotated[str, typer.Argument(help="The service's id.")]
+
+console = Console(emoji=False)  # a name with :dog: in it is shown as it is
+# To be copied into the next command: never cut off.
+_IDS = {"Id", "Service", "Institution", "Key", "Event", "Message"}
+_ID = 26  # characters
 
 
 class StoppedError(Exception):
@@ -65,3 +80,64 @@ def in_transaction(function: Callable[[Connection], Awaitable[T]]) -> T:
         return asyncio.run(run())
     except Problem as problem:
         raise StoppedError(problem.detail) from None
+
+
+async def settings_of(conn: Connection) -> Settings:
+    """The settings, as they are for this database: those of `messo up` are in no environment."""
+    from messo.sandbox import world
+
+    # Where everything runs on one machine, the institutions' own sites may be there too.
+    settings = replace(Settings.read(), sandbox=await world.is_sandbox(conn))
+    return replace(settings, public_url=_running(settings)) if settings.sandbox else settings
+
+
+def _running(settings: Settings) -> str:
+    """The address of the sandbox of `messo up`, which may be on another port than the usual one."""
+    try:
+        described = msgspec.json.decode((settings.data / "sandbox.json").read_bytes())
+        return str(described["base_url"])
+    except (OSError, msgspec.DecodeError, KeyError, TypeError):
+        return settings.public_url
+
+
+async def at_institution(conn: Connection, institution_id: str) -> "Manager":
+    """The operator, as who manages this institution. `StoppedError` if there is none; no lock."""
+    from messo.services import Manager, groups
+
+    operator = Manager(institution_id, frozenset(), actor())
+    try:
+        if storable(institution_id):
+            await groups.read_networks(conn, operator)
+            return operator
+    except Problem:
+        pass
+    raise StoppedError(f"There is no institution {institution_id}.")
+
+
+async def at_service(conn: Connection, service_id: str) -> str:
+    """The institution of a service. `StoppedError` if there is no such service; no lock."""
+    from messo.services.services import NotAcceptedError, institution_of
+
+    try:
+        if storable(service_id):
+            return await institution_of(conn, service_id)
+    except NotAcceptedError:
+        pass
+    raise StoppedError(f"There is no service {service_id}.")
+
+
+def listing(*columns: str) -> Table:
+    """An empty table; what is an id stands on one line in any terminal, and nothing is cut off."""
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in columns:
+        if name in _IDS:
+            table.add_column(name, no_wrap=True, min_width=_ID)
+        else:
+            table.add_column(name, overflow="fold")
+    return table
+
+
+def shown(value: object) -> str:
+    """Text of others on a terminal: without what would move the cursor, colour it, or be markup."""
+    text = "" if value is None else str(value)
+    return escape("".join(sign if sign.isprintable() else " " for sign in text))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from messo.commands.database import StoppedError, console
+from messo.commands.database import StoppedError, console, shown
 from messo.settings import Settings
 
 commands = typer.Typer()
@@ -48,7 +48,7 @@ def status(
     """The whole life of a message you sent."""
     life = _ask(f"{url}/messo/v1/messages/{message_id}", key)
     reason = f" ({life['rejection_reason']})" if "rejection_reason" in life else ""
-    console.print(f"[bold]{life['status']}[/bold]{reason}")
+    console.print(f"[bold]{shown(life['status'])}[/bold]{shown(reason)}")
     for event in life["events"]:
         console.print(f"  {event['at']}  {event['kind']} {event.get('channel', '')}".rstrip())
 

@@ -4,11 +4,19 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from messo.base.db import Connection
-from messo.commands.database import StoppedError, actor, console, in_transaction, read_secrets
+from messo.commands.database import (
+    InstitutionId,
+    StoppedError,
+    at_institution,
+    at_service,
+    console,
+    in_transaction,
+    listing,
+    read_secrets,
+    shown,
+)
 from messo.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,13 +28,12 @@ group = typer.Typer(
 )
 
 T = TypeVar("T")
-InstitutionId = Annotated[str, typer.Argument(help="The institution's id.")]
 GroupId = Annotated[str, typer.Argument(help="The group's id.")]
 Rotate = Annotated[str | None, typer.Option(help="Replace this key: primary or secondary.")]
 Networks = Annotated[
     list[str] | None, typer.Argument(help="IPv4 addresses, or networks as address/bits.")
 ]
-Anywhere = Annotated[bool, typer.Option("--any", help="Take its keys from anywhere.")]
+Anywhere = Annotated[bool, typer.Option("--any", help="Accept its keys from anywhere.")]
 
 
 def add_to(institution: typer.Typer) -> None:
@@ -44,7 +51,7 @@ def institution_keys(institution_id: InstitutionId, rotate: Rotate = None) -> No
 def institution_networks(
     institution_id: InstitutionId, networks: Networks = None, *, anywhere: Anywhere = False
 ) -> None:
-    """Show where the institution's own manage keys are taken from, or say so."""
+    """Show or set the networks the keys are accepted from."""
     from messo.services import groups
 
     given = _given(networks, anywhere=anywhere)
@@ -63,7 +70,7 @@ def group_create(
     name: Annotated[str, typer.Argument(help="A name that no other group of it has.")],
     networks: Networks = None,
 ) -> None:
-    """Make a group, and show its keys. Without networks they are taken from anywhere."""
+    """Make a group, and show its keys. Without networks they are accepted from anywhere."""
     from messo.services import groups
 
     secrets = read_secrets(Settings.read())
@@ -82,10 +89,10 @@ def group_list(institution_id: InstitutionId) -> None:
     """The groups of an institution."""
     from messo.services import groups
 
-    table = Table("Id", "Name", "Services", "Networks", box=None)
+    table = listing("Id", "Name", "Services", "Networks")
     for row in _do(institution_id, groups.list_all):
         networks = ", ".join(row["authorized_cidrs"]) or "any"
-        table.add_row(row["id"], escape(row["name"]), str(row["services"]), networks)
+        table.add_row(row["id"], shown(row["name"]), str(row["services"]), networks)
     console.print(table)
 
 
@@ -103,7 +110,7 @@ def group_networks(
     *,
     anywhere: Anywhere = False,
 ) -> None:
-    """Show where a group's keys are taken from, or say so."""
+    """Show or set the networks the keys of a group are accepted from."""
     from messo.services import groups
 
     given = _given(networks, anywhere=anywhere)
@@ -126,10 +133,9 @@ def group_assign(
 ) -> None:
     """Put a service into a group of its institution, or out of it."""
     from messo.services import groups
-    from messo.services.services import institution_of
 
     async def run(conn: Connection) -> None:
-        manager = _operator(await institution_of(conn, service_id))
+        manager = await at_institution(conn, await at_service(conn, service_id))
         await groups.move(conn, manager, service_id, group_id)
 
     in_transaction(run)
@@ -146,13 +152,10 @@ def group_delete(institution_id: InstitutionId, group_id: GroupId) -> None:
 
 
 def _do(institution_id: str, function: "Callable[[Connection, Manager], Awaitable[T]]") -> T:
-    return in_transaction(lambda conn: function(conn, _operator(institution_id)))
+    async def run(conn: Connection) -> T:
+        return await function(conn, await at_institution(conn, institution_id))
 
-
-def _operator(institution_id: str) -> "Manager":
-    from messo.services import Manager
-
-    return Manager(institution_id, frozenset(), actor())
+    return in_transaction(run)
 
 
 def _given(networks: list[str] | None, *, anywhere: bool) -> list[str] | None:

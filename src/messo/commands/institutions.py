@@ -1,18 +1,24 @@
 """Commands about institutions and their services."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from messo.base.db import Connection
+from messo.base.db import Connection, Row
 from messo.commands.database import (
+    InstitutionId,
+    ServiceId,
     StoppedError,
     actor,
+    at_institution,
+    at_service,
     console,
     in_transaction,
+    listing,
     read_secrets,
+    shown,
 )
 from messo.commands.groups import add_to as add_groups_to
 from messo.commands.people import add_to as add_people_to
@@ -22,8 +28,15 @@ from messo.commands.sso import sso
 from messo.commands.webhooks import webhook
 from messo.settings import Settings
 
-institution = typer.Typer(help="Institutions: create, grant, suspend.", no_args_is_help=True)
-service = typer.Typer(help="Services: create, keys, suspend.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from messo.services.oversight import Kind
+
+institution = typer.Typer(
+    help="Institutions: create, grant, suspend; people, keys, groups.", no_args_is_help=True
+)
+service = typer.Typer(
+    help="Services: create, describe, review; keys, suspend.", no_args_is_help=True
+)
 service.add_typer(webhook, name="webhook")
 service.add_typer(sso, name="sso")
 add_groups_to(institution)
@@ -32,15 +45,13 @@ service.command("check-remote")(check_remote)
 service.command("review")(review)
 
 Reason = Annotated[str, typer.Option(help="Why, for the audit log.")]
-InstitutionId = Annotated[str, typer.Argument(help="The institution's id.")]
-ServiceId = Annotated[str, typer.Argument(help="The service's id.")]
 
 
 @institution.command("create")
 def institution_create(
     fiscal_code: Annotated[str, typer.Argument(help="The organisation's fiscal code, 11 digits.")],
-    name: str,
-    email: str,
+    name: Annotated[str, typer.Argument(help="What it is called, as citizens know it.")],
+    email: Annotated[str, typer.Argument(help="Where the operator writes to it.")],
 ) -> None:
     """Create an institution with the usual permissions and its manage keys."""
     from messo.services import keys
@@ -63,10 +74,12 @@ def institution_list() -> None:
     """All institutions."""
     from messo.services.services import list_institutions
 
-    table = Table("Id", "Fiscal code", "Name", "Services", "State", box=None)
+    table = listing("Id", "Fiscal code", "Name", "Services", "State")
     for row in in_transaction(list_institutions):
         state = "suspended" if row["suspended_at"] else "active"
-        table.add_row(row["id"], row["fiscal_code"], row["name"], str(row["services"]), state)
+        table.add_row(
+            row["id"], row["fiscal_code"], shown(row["name"]), str(row["services"]), state
+        )
     console.print(table)
 
 
@@ -75,7 +88,11 @@ def institution_grant(institution_id: InstitutionId, permissions: list[str]) -> 
     """Give permissions, by the contract's group names."""
     from messo.services.services import grant
 
-    in_transaction(lambda conn: grant(conn, actor(), institution_id, permissions))
+    async def run(conn: Connection) -> None:
+        await at_institution(conn, institution_id)
+        await grant(conn, actor(), institution_id, permissions)
+
+    in_transaction(run)
     console.print("Granted; in force within a second.")
 
 
@@ -84,31 +101,24 @@ def institution_revoke(institution_id: InstitutionId, permissions: list[str]) ->
     """Take permissions away."""
     from messo.services.services import revoke
 
-    in_transaction(lambda conn: revoke(conn, actor(), institution_id, permissions))
+    async def run(conn: Connection) -> None:
+        await at_institution(conn, institution_id)
+        await revoke(conn, actor(), institution_id, permissions)
+
+    in_transaction(run)
     console.print("Revoked; in force within a second.")
 
 
 @institution.command("suspend")
 def institution_suspend(institution_id: InstitutionId, reason: Reason) -> None:
     """Refuse all keys of an institution."""
-    _suspend_institution(institution_id, reason, suspend=True)
+    _suspend("institution", institution_id, reason)
 
 
 @institution.command("restore")
 def institution_restore(institution_id: InstitutionId, reason: Reason) -> None:
-    """Take its keys again."""
-    _suspend_institution(institution_id, reason, suspend=False)
-
-
-def _suspend_institution(institution_id: str, reason: str, *, suspend: bool) -> None:
-    from messo.services.services import suspend_institution
-
-    in_transaction(
-        lambda conn: suspend_institution(
-            conn, actor(), institution_id, suspend=suspend, reason=reason
-        )
-    )
-    console.print("Done; in force within a second.")
+    """Accept its keys again."""
+    _restore("institution", institution_id, reason)
 
 
 @service.command("create")
@@ -146,6 +156,7 @@ def service_create(
     )
 
     async def run(conn: Connection) -> tuple[str, dict[str, str]]:
+        await at_institution(conn, institution_id)
         created = await create_service(
             conn, actor(), institution_id, new, settings.sandbox_fiscal_code
         )
@@ -170,6 +181,9 @@ def service_describe(
     privacy: Annotated[str | None, typer.Option(help="Its privacy notice.")] = None,
     tos: Annotated[str | None, typer.Option(help="Its terms of service.")] = None,
     scope: Annotated[str | None, typer.Option(help="NATIONAL or LOCAL.")] = None,
+    topic: Annotated[
+        int | None, typer.Option(help="What it is about: the number of a topic, 0 to 17.")
+    ] = None,
     cta: Annotated[
         str | None, typer.Option(help="A file with buttons, as a message begins with them.")
     ] = None,
@@ -190,9 +204,11 @@ def service_describe(
         "cta": Path(cta).read_text(errors="replace") if cta else cta,
     }
     metadata = {name: value for name, value in given.items() if value is not None}
-    if description is None and not metadata:
-        raise StoppedError("say what to change: --description, --email, --phone …")
-    in_transaction(lambda conn: describe_service(conn, actor(), service_id, description, metadata))
+    if description is None and topic is None and not metadata:
+        raise StoppedError("say what to change: --description, --email, --topic …")
+    in_transaction(
+        lambda conn: describe_service(conn, actor(), service_id, description, metadata, topic)
+    )
     console.print("Done.")
 
 
@@ -215,20 +231,25 @@ def service_list(
     """Services and their states."""
     from messo.services.services import list_services
 
-    table = Table("Id", "Name", "State", "Category", box=None)
-    for row in in_transaction(lambda conn: list_services(conn, institution_id)):
+    async def run(conn: Connection) -> Sequence[Row]:
+        if institution_id is not None:
+            await at_institution(conn, institution_id)
+        return await list_services(conn, institution_id)
+
+    table = listing("Id", "Name", "State", "Category")
+    for row in in_transaction(run):
         state = row["state"] + (", suspended" if row["suspended_at"] else "")
-        table.add_row(row["id"], row["name"], state, row["category"])
+        table.add_row(row["id"], shown(row["name"]), state, row["category"])
     console.print(table)
 
 
 @service.command("grant")
 def service_grant(service_id: ServiceId, permissions: list[str]) -> None:
     """Give permissions to the institution of a service: they hold for all its services."""
-    from messo.services.services import grant, institution_of
+    from messo.services.services import grant
 
     async def run(conn: Connection) -> None:
-        await grant(conn, actor(), await institution_of(conn, service_id), permissions)
+        await grant(conn, actor(), await at_service(conn, service_id), permissions)
 
     in_transaction(run)
     console.print("Granted to the institution; in force within a second.")
@@ -247,11 +268,12 @@ def service_keys(
     secrets = read_secrets(Settings.read())
 
     async def run(conn: Connection) -> dict[str, str]:
+        await at_service(conn, service_id)
         if rotate:
             await keys.rotate(conn, secrets, actor(), service_id, rotate)
         pair = await keys.read_pair(conn, secrets, service_id)
         if not pair:
-            raise StoppedError(f"there is no {service_id}")
+            raise StoppedError(f"There is no service {service_id}.")
         return pair
 
     for slot, key in in_transaction(run).items():
@@ -261,13 +283,13 @@ def service_keys(
 @service.command("suspend")
 def service_suspend(service_id: ServiceId, reason: Reason) -> None:
     """Refuse a service's keys."""
-    _suspend_service(service_id, reason, suspend=True)
+    _suspend("service", service_id, reason)
 
 
 @service.command("restore")
 def service_restore(service_id: ServiceId, reason: Reason) -> None:
-    """Take its keys again."""
-    _suspend_service(service_id, reason, suspend=False)
+    """Accept its keys again."""
+    _restore("service", service_id, reason)
 
 
 @service.command("state")
@@ -279,10 +301,27 @@ def service_state(service_id: ServiceId, state: str) -> None:
     console.print("Done; in force within a second.")
 
 
-def _suspend_service(service_id: str, reason: str, *, suspend: bool) -> None:
-    from messo.services.services import suspend_service
+def _suspend(kind: "Kind", wanted: str, reason: str) -> None:
+    from messo.services import oversight
 
-    in_transaction(
-        lambda conn: suspend_service(conn, actor(), service_id, suspend=suspend, reason=reason)
-    )
-    console.print("Done; in force within a second.")
+    async def run(conn: Connection) -> bool:
+        await _check(conn, kind, wanted)
+        return await oversight.suspend(conn, actor(), kind, wanted, reason)
+
+    done = in_transaction(run)
+    console.print("Done; in force within a second." if done else "Suspended already.")
+
+
+def _restore(kind: "Kind", wanted: str, reason: str) -> None:
+    from messo.services import oversight
+
+    async def run(conn: Connection) -> bool:
+        await _check(conn, kind, wanted)
+        return await oversight.restore(conn, actor(), kind, wanted, reason)
+
+    done = in_transaction(run)
+    console.print("Done; in force within a second." if done else "It is not suspended.")
+
+
+async def _check(conn: Connection, kind: "Kind", wanted: str) -> None:
+    await (at_institution if kind == "institution" else at_service)(conn, wanted)

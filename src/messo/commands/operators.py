@@ -4,10 +4,19 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from messo.base.db import Connection
-from messo.commands.database import StoppedError, actor, console, in_transaction, read_secrets
+from messo.commands.database import (
+    InstitutionId,
+    StoppedError,
+    actor,
+    at_institution,
+    console,
+    in_transaction,
+    listing,
+    read_secrets,
+    shown,
+)
 from messo.settings import Settings
 
 citizen = typer.Typer(help="Citizens: enrol, show.", no_args_is_help=True)
@@ -15,7 +24,7 @@ operator = typer.Typer(help="Operators, and the audit log.", no_args_is_help=Tru
 guard = typer.Typer(help="The mass-communication guard.", no_args_is_help=True)
 
 Reason = Annotated[str, typer.Option(help="Why, for the audit log.")]
-InstitutionId = Annotated[str, typer.Argument(help="The institution's id.")]
+Login = Annotated[str, typer.Argument(help="What the identity provider calls them for good.")]
 
 
 @citizen.command("create")
@@ -60,7 +69,7 @@ def citizen_show(fiscal_code: str) -> None:
     if found is None:
         raise StoppedError("nobody is enrolled with this fiscal code")
     for name, value in vars(found).items():
-        console.print(f"{name:<32} {value}")
+        console.print(f"{name:<32} {shown(value)}")
 
 
 @citizen.command("erase")
@@ -93,7 +102,7 @@ def citizen_requests(limit: int = 50) -> None:
     from messo.recipients.data_requests import count_requests, failed_requests
 
     secrets = read_secrets(Settings.read())
-    table = Table("Choice", "Status", "Requests", "Longest unchanged since", box=None)
+    table = listing("Choice", "Status", "Requests", "Longest unchanged since")
     for row in in_transaction(count_requests):
         since = f"{row['oldest']:%Y-%m-%d %H:%M}"
         table.add_row(row["choice"], row["status"], str(row["requests"]), since)
@@ -101,26 +110,60 @@ def citizen_requests(limit: int = 50) -> None:
     for failed in in_transaction(lambda conn: failed_requests(conn, secrets, limit)):
         console.print(
             f"failed: {failed['choice']} of citizen {failed['citizen']} "
-            f"after {failed['attempts']} attempts, {failed['updated_at']:%Y-%m-%d %H:%M} UTC"
+            f"after {failed['attempts']} attempts, {failed['updated_at']:%Y-%m-%d %H:%M} UTC",
+            soft_wrap=True,
         )
 
 
 @operator.command("add")
-def operator_add(login: str) -> None:
+def operator_add(login: Login) -> None:
     """Name an operator by their login at the identity provider."""
     from messo.operations.operators import add
 
+    _must_be_login(login)
     added = in_transaction(lambda conn: add(conn, actor(), login))
     console.print("Added." if added else "An operator already.")
 
 
 @operator.command("remove")
-def operator_remove(login: str) -> None:
+def operator_remove(login: Login) -> None:
     """Take the role away."""
     from messo.operations.operators import remove
 
     removed = in_transaction(lambda conn: remove(conn, actor(), login))
     console.print("Removed." if removed else "There is no such operator.")
+
+
+@operator.command("logout")
+def operator_logout(login: Login) -> None:
+    """End all logins of a person, an operator or not, in every browser."""
+    from messo.operations import record
+    from messo.people.sessions import close_all
+
+    _must_be_login(login)
+    subject = read_secrets(Settings.read()).keyed_hash(f"people.login:{login}")
+
+    async def run(conn: Connection) -> int:
+        ended = await close_all(conn, login)
+        if ended:
+            await record(conn, actor(), "people.logout", subject, logins=ended)
+        return ended
+
+    ended = in_transaction(run)
+    console.print(f"{ended} logins ended." if ended else "Nobody is logged in by this name.")
+
+
+def _must_be_login(login: str) -> None:
+    """Refuse what the identity provider can never call anybody, a slip of the keyboard perhaps."""
+    from messo.people.staff_claims import is_login
+
+    if not is_login(login):
+        raise StoppedError(
+            "nobody can log in as that: a login has no spaces, no invisible characters, and "
+            "nothing that can be written in another way"
+        )
+    if Settings.read().staff_claim == "email" and login != login.lower():
+        raise StoppedError(f"logins are e-mail addresses here, in lower case: {login.lower()}")
 
 
 @operator.command("list")
@@ -129,7 +172,8 @@ def operator_list() -> None:
     from messo.operations.operators import listed
 
     for row in in_transaction(listed):
-        console.print(f"{row['login']:<32} since {row['added_at']:%Y-%m-%d %H:%M}")
+        since = f"since {row['added_at']:%Y-%m-%d %H:%M}"
+        console.print(f"{shown(row['login']):<32} {since}", soft_wrap=True)
 
 
 @operator.command("audit")
@@ -138,7 +182,10 @@ def operator_audit(
     verify: Annotated[bool, typer.Option(help="Recompute every seal instead.")] = False,
     limit: int = 50,
 ) -> None:
-    """The newest audit entries, or whether the seals hold (exit code 1 if not)."""
+    """The newest audit entries, or whether the seals hold (exit code 1 if not).
+
+    An entry is a line: when (UTC), what was done, to what, by whom, and the particulars as JSON.
+    """
     from messo.operations import audit
 
     if verify:
@@ -149,12 +196,11 @@ def operator_audit(
             raise typer.Exit(1)
         console.print("Every seal holds.")
         return
-    table = Table("When", "Who", "What", "Subject", "Detail", "Sealed", box=None)
     for row in in_transaction(lambda conn: audit.newest(conn, limit)):
-        sealed = "yes" if row["seal"] else "soon"
+        sealed = "" if row["seal"] else " (sealed soon)"
         when = f"{row['at']:%Y-%m-%d %H:%M:%S}"
-        table.add_row(when, row["actor"], row["action"], row["subject"], row["detail"], sealed)
-    console.print(table)
+        told = " ".join(shown(row[name]) for name in ("action", "subject", "actor", "detail"))
+        console.print(f"{when} {told}{sealed}", soft_wrap=True)
 
 
 @guard.command("list")
@@ -162,12 +208,12 @@ def guard_list() -> None:
     """Contents that were stopped, and institutions that are let past."""
     from messo.messages.guard import allowances, holds
 
-    table = Table("Held since", "Institution", "Name", "Service", "Recipients", box=None)
+    table = listing("Held since", "Institution", "Name", "Service", "Sent to")
     for row in in_transaction(holds):
         table.add_row(
             f"{row['held_at']:%Y-%m-%d %H:%M}",
             row["institution_id"],
-            row["name"],
+            shown(row["name"]),
             row["service_id"],
             str(row["recipients"]),
         )
@@ -175,7 +221,8 @@ def guard_list() -> None:
     for row in in_transaction(allowances):
         console.print(
             f"allowed: {row['institution_id']} until {row['until']:%Y-%m-%d %H:%M} UTC, "
-            f"by {row['allowed_by']}: {row['reason']}"
+            f"by {shown(row['allowed_by'])}: {shown(row['reason'])}",
+            soft_wrap=True,
         )
 
 
@@ -187,11 +234,9 @@ def guard_allow(
 ) -> None:
     """Let an institution past the guard for a while."""
     from messo.messages.guard import allow
-    from messo.services.services import list_institutions
 
     async def run(conn: Connection) -> datetime:
-        if institution_id not in {row["id"] for row in await list_institutions(conn)}:
-            raise StoppedError(f"there is no {institution_id}")
+        await at_institution(conn, institution_id)
         return await allow(conn, actor(), institution_id, hours, reason)
 
     until = in_transaction(run)
@@ -204,12 +249,12 @@ def guard_reports() -> None:
     from messo.messages.reports import reported_services
 
     share = Settings.read().guard_reports_share
-    table = Table("Service", "Name", "Institution", "Reports", "Received", "Share", "", box=None)
+    table = listing("Service", "Name", "Of", "Reports", "Received", "Share", "")
     for one in in_transaction(reported_services):
         table.add_row(
             one.service_id,
-            one.service_name,
-            one.institution_name,
+            shown(one.service_name),
+            shown(one.institution_name),
             str(one.reports),
             str(one.received),
             f"{one.share:.1%}",

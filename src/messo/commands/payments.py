@@ -7,7 +7,6 @@ from typing import IO, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
-from rich.table import Table
 
 from messo.base.db import Pool
 from messo.commands.database import (
@@ -15,7 +14,9 @@ from messo.commands.database import (
     console,
     database_url,
     in_transaction,
+    listing,
     read_secrets,
+    shown,
 )
 from messo.settings import Settings
 
@@ -79,9 +80,9 @@ def payments_dead_letters(
             raise StoppedError(f"there is no dead letter {show}")
         typer.echo(body.decode("utf-8", "replace"))
         return
-    table = Table("Id", "When", "Why", box=None)
+    table = listing("Id", "When", "Why")
     for row in in_transaction(lambda conn: dead_letters(conn, limit)):
-        table.add_row(row["id"], f"{row['at']:%Y-%m-%d %H:%M}", row["reason"])
+        table.add_row(row["id"], f"{row['at']:%Y-%m-%d %H:%M}", shown(row["reason"]))
     console.print(table)
 
 

@@ -3,9 +3,8 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from messo.commands.database import StoppedError, actor, console, in_transaction
+from messo.commands.database import StoppedError, actor, console, in_transaction, listing
 
 reminders = typer.Typer(help="Reminders: their days.", no_args_is_help=True)
 
@@ -35,7 +34,7 @@ def reminders_schedule(
         chosen = days or []
         in_transaction(lambda conn: change_days(conn, actor(), kind, chosen))
     schedule = in_transaction(read_schedule)
-    table = Table("Kind", "Days", "", box=None)
+    table = listing("Kind", "Days", "")
     for name, about in (
         ("due", "before the due date, and always the day before it"),
         ("undated", "after processing"),

@@ -1,15 +1,20 @@
 """Commands about remote content, for operators: `messo service check-remote`."""
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from messo.commands.database import StoppedError, console, in_transaction, read_secrets
+from messo.commands.database import (
+    StoppedError,
+    console,
+    in_transaction,
+    listing,
+    read_secrets,
+    settings_of,
+    shown,
+)
 from messo.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,17 +37,11 @@ def check_remote(
     from messo.content.configurations import find
     from messo.content.lookup import loaded
     from messo.outside import networks
-    from messo.sandbox import world
 
-    settings = Settings.read()
-    secrets = read_secrets(settings)
+    secrets = read_secrets(Settings.read())
 
     async def look(conn: "Connection") -> "tuple[wire.Configuration, Settings]":
-        # A sandbox plays its institutions itself, on loopback.
-        sandbox = await world.is_sandbox(conn)
-        return await find(conn, secrets, configuration_id.upper()), replace(
-            settings, sandbox=sandbox
-        )
+        return await find(conn, secrets, configuration_id.upper()), await settings_of(conn)
 
     try:
         wanted = msgspec.convert({"id": message, "fiscal_code": citizen}, wire.CheckRequest)
@@ -66,17 +65,17 @@ def check_remote(
 
 
 def _show(report: "wire.CheckReport") -> None:
-    calls = Table("Request", "Status", "ms", box=None)
+    calls = listing("Request", "Status", "ms")
     for call in report.calls:
-        calls.add_row(call.call, str(call.status or "none"), str(call.ms))
+        calls.add_row(shown(call.call), str(call.status or "none"), str(call.ms))
     console.print(calls)
     if report.findings:
-        faults = Table("", "Where", "What", box=None)
+        faults = listing("", "Where", "What")
         for one in report.findings:
             faults.add_row(
                 "advice" if one.is_advice else "fault",
-                escape(f"{one.call} {one.field}"),
-                escape(one.problem),
+                shown(f"{one.call} {one.field}"),
+                shown(one.problem),
             )
         console.print(faults)
     console.print("All is well." if report.ok else "Citizens do not get this content as it is.")

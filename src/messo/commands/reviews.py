@@ -1,16 +1,19 @@
 """What operators decide about services that wait for them: `messo service review`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from messo.base.db import Connection
-from messo.commands.database import StoppedError, actor, console, in_transaction
+from messo.commands.database import StoppedError, actor, console, in_transaction, listing, shown
 from messo.settings import Settings
 
 _MOST = 100  # of the queue that is shown
+_APPROVED = {
+    "published": "Approved and released; in force within a second.",
+    "approved": "Approved. Its institution releases it.",
+    "waits": "Approved. The version that is published stays until its institution releases this one.",
+}
 
 
 def review(
@@ -44,37 +47,36 @@ def review(
 def _show_queue() -> None:
     from messo.services.review import list_page
 
-    table = Table("Waits since", "Service", "Name", "Institution", box=None)
-    rows = in_transaction(lambda conn: list_page(conn, None, _MOST))
-    for row in rows:
+    table = listing("Waits since (UTC)", "Service", "Name", "Of")
+    rows = in_transaction(lambda conn: list_page(conn, None, _MOST + 1))
+    for row in rows[:_MOST]:
         since = f"{row['changed_at']:%Y-%m-%d %H:%M}"
-        table.add_row(since, row["id"], _shown(row["name"]), _shown(row["institution_name"]))
+        table.add_row(since, row["id"], shown(row["name"]), shown(row["institution_name"]))
     console.print(table if rows else "Nothing waits for a decision.")
+    if len(rows) > _MOST:
+        console.print(f"More than {_MOST} wait; these have waited longest.")
 
 
 def _show(service_id: str) -> None:
-    from messo.services import payload, review
+    from messo.services import review
+    from messo.services.review_checks import differences
 
     found = in_transaction(lambda conn: review.read(conn, service_id))
     first = "first review" if found.live is None else "against the live version"
-    console.print(f"{escape(found.institution_name)} ({found.fiscal_code}), {first}")
+    console.print(f"{shown(found.institution_name)} ({found.fiscal_code}), {first}")
     after = "released at once" if found.auto_publish else "released when its institution does so"
     console.print(f"version {found.version}; once approved it is {after}\n")
-    for name, (before, now) in payload.differences(found.live, found.asked).items():
+    for name, (before, now) in differences(found.live, found.asked).items():
+        if found.live is None and not now:  # nothing was, and nothing will be
+            continue
         console.print(f"[bold]{name}[/bold]")
         if found.live is not None:
-            console.print(f"[red]- {_shown(before)}[/red]")
-        console.print(f"[green]+ {_shown(now)}[/green]")
+            console.print(f"[red]- {shown(before)}[/red]")
+        console.print(f"[green]+ {shown(now)}[/green]")
     console.print(
         f"\nDecide: messo service review {service_id} --version {found.version} --approve "
         "(or --reject REASON)"
     )
-
-
-def _shown(value: Any) -> str:  # noqa: ANN401  a member of a service
-    """Strangers' text on a terminal: without what would move the cursor or colour it."""
-    text = "" if value is None else str(value)
-    return escape("".join(sign if sign.isprintable() else " " for sign in text))
 
 
 def _decide(service_id: str, version: int, reason: str | None) -> None:
@@ -82,11 +84,10 @@ def _decide(service_id: str, version: int, reason: str | None) -> None:
 
     most = Settings.read().service_max_amount
 
-    async def run(conn: Connection) -> None:
+    async def run(conn: Connection) -> str:
         if reason is None:
-            await review.approve(conn, actor(), service_id, version, most)
-        else:
-            await review.reject(conn, actor(), service_id, version, reason)
+            return _APPROVED[await review.approve(conn, actor(), service_id, version, most)]
+        await review.reject(conn, actor(), service_id, version, reason)
+        return "Rejected."
 
-    in_transaction(run)
-    console.print("Rejected." if reason else "Approved; in force within a second.")
+    console.print(in_transaction(run))

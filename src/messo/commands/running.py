@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from messo import __version__
 from messo.base import crypto, db, migrate
 from messo.base.db import Pool
-from messo.commands.database import StoppedError, actor, console, database_url
+from messo.commands.database import StoppedError, actor, console, database_url, listing, shown
 from messo.settings import Settings
 
 commands = typer.Typer()
@@ -98,10 +97,10 @@ def doctor(
             settings.contact,
         )
     )
-    table = Table("", "Check", "Finding", box=None, padding=(0, 2, 0, 0))
+    table = listing("", "Check", "Finding")
     for finding in findings:
         mark = {"ok": "[green]ok[/green]", "warn": "[yellow]note[/yellow]", "bad": "[red]bad[/red]"}
-        table.add_row(mark[finding.state], finding.what, finding.says)
+        table.add_row(mark[finding.state], finding.what, shown(finding.says))
     console.print(table)
     if any(finding.state == "bad" for finding in findings):
         raise typer.Exit(1)

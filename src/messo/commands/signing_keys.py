@@ -3,11 +3,10 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from messo.base import clock
 from messo.base.db import Connection
-from messo.commands.database import actor, console, in_transaction, read_secrets
+from messo.commands.database import actor, console, in_transaction, listing, read_secrets
 from messo.settings import Settings
 
 sso = typer.Typer(help="Single sign-on: the keys that sign tokens.", no_args_is_help=True)
@@ -19,7 +18,7 @@ def sso_keys() -> None:
     from messo.sso.keys import list_keys
 
     now = clock.now()
-    table = Table("Key", "Algorithm", "Signs from", "Published until", box=None)
+    table = listing("Key", "Algorithm", "Signs from", "Published until")
     for row in in_transaction(list_keys):
         if row["retired_at"] is None or row["retired_at"] > now:
             until = clock.to_wire(row["retired_at"]) if row["retired_at"] else ""

@@ -1,17 +1,22 @@
 """Commands about single sign-on of a service, for operators: `messo service sso …`."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 import typer
-from rich.markup import escape
 
 from messo.base.db import Connection
-from messo.commands.database import StoppedError, actor, console, in_transaction
-from messo.settings import Settings
+from messo.commands.database import (
+    ServiceId,
+    StoppedError,
+    actor,
+    console,
+    in_transaction,
+    settings_of,
+    shown,
+)
 
 if TYPE_CHECKING:  # what checks keys is slow to load, and most commands check none
     from messo.sso.client_wire import SsoClient, SsoClientList
@@ -23,7 +28,6 @@ sso = typer.Typer(
 )
 
 T = TypeVar("T")
-ServiceId = Annotated[str, typer.Argument(help="The service's id.")]
 Test = Annotated[bool, typer.Option("--test", help="The client for tests, not the live one.")]
 _DISCOVERY = "/.well-known/openid-configuration"
 _LONGEST_FILE = 64 * 1024
@@ -194,29 +198,16 @@ def _asked(service_id: str, *, test: bool) -> "Asked":
 def _do(function: Callable[[Connection, "Rules"], Awaitable[T]]) -> T:
     """Run it in one transaction; a refusal of the API is one of the command."""
     from messo.outside import networks
-    from messo.sandbox import world
     from messo.sso.registration import Rules
 
     async def run(conn: Connection) -> T:
-        # Where everything runs on one machine, live sites may be there too.
-        settings = replace(Settings.read(), sandbox=await world.is_sandbox(conn))
-        if settings.sandbox:
-            settings = replace(settings, public_url=_running(settings))
+        settings = await settings_of(conn)
         return await function(conn, Rules.of(settings, networks(settings)))
 
     try:
         return in_transaction(run)
     except msgspec.ValidationError as error:
         raise StoppedError(str(error)) from None
-
-
-def _running(settings: Settings) -> str:
-    """The address of the sandbox of `messo up`, which may be on another port than the usual one."""
-    try:
-        described = msgspec.json.decode((settings.data / "sandbox.json").read_bytes())
-        return str(described["base_url"])
-    except (OSError, msgspec.DecodeError, KeyError, TypeError):
-        return settings.public_url
 
 
 def _show(client: "SsoClient") -> None:
@@ -246,4 +237,4 @@ def _show(client: "SsoClient") -> None:
 
 
 def _line(what: str, value: str) -> None:
-    console.print(f"{what:<14} {escape(value)}", soft_wrap=True)
+    console.print(f"{what:<14} {shown(value)}", soft_wrap=True)

@@ -6,10 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 import typer
-from rich.table import Table
 
 from messo.base.db import Connection, Row
-from messo.commands.database import StoppedError, actor, console, in_transaction, read_secrets
+from messo.commands.database import (
+    ServiceId,
+    StoppedError,
+    actor,
+    console,
+    in_transaction,
+    listing,
+    read_secrets,
+    shown,
+)
 from messo.events import wire
 from messo.settings import Settings
 
@@ -20,7 +28,6 @@ webhook = typer.Typer(help="Webhooks: where a service's events are sent.", no_ar
 
 T = TypeVar("T")
 WebhookId = Annotated[str, typer.Argument(help="The webhook's id.")]
-ServiceId = Annotated[str, typer.Argument(help="The service's id.")]
 
 
 @webhook.command("create")
@@ -48,17 +55,17 @@ def webhook_create(
 @webhook.command("list")
 def webhook_list(service_id: ServiceId) -> None:
     """A service's webhooks and how deliveries go."""
-    table = Table("Id", "Address", "State", "Waiting", "Dead", "Last error", box=None)
+    table = listing("Id", "Address", "State", "Waiting", "Dead", "Last error")
     for one in _do(lambda conn, webhooks: webhooks.of_service(conn, service_id)):
         health = one.health or wire.Health(0, 0)
         state = one.state + (f", {one.stopped_why}" if one.stopped_why else "")
         table.add_row(
             one.id,
-            one.url,
+            shown(one.url),
             state,
             str(health.waiting),
             str(health.dead_letters),
-            health.last_error or "",
+            shown(health.last_error or ""),
         )
     console.print(table)
 
@@ -150,7 +157,7 @@ def webhook_dead_letters(
         return await dead_letters(conn, row, after, limit)
 
     page = _do(run)
-    table = Table("Event", "Kind", "Message", "Given up", "Tries", "Last error", box=None)
+    table = listing("Event", "Kind", "Message", "Given up", "Tries", "Last error")
     for one in page.items:
         table.add_row(
             one.event.id,
@@ -158,7 +165,7 @@ def webhook_dead_letters(
             one.event.data.message_id,
             one.dead_at,
             str(one.attempts),
-            one.error or "",
+            shown(one.error or ""),
         )
     console.print(table)
     if page.next:

@@ -3,6 +3,7 @@
 from starlette.responses import Response
 from starlette.routing import Route
 
+from messo.console.texts import TEXTS
 from messo.console.visit import HOME, Afterwards, Visit, log_in_at, open_page, person_page, redirect
 from messo.login import LoginError, local_path
 from messo.operations.operators import is_operator
@@ -46,7 +47,7 @@ async def begin(visit: Visit) -> Response:
     except LoginError as error:
         return _failed(visit, error)
     response = redirect(address)
-    _set(response, visit.site.web.written_pending(pending))
+    response.headers.append("set-cookie", visit.site.web.written_pending(pending))
     return response
 
 
@@ -64,8 +65,8 @@ async def finish(visit: Visit) -> Response:
         async with site.pool.transaction() as conn:
             token = await log_in(conn, site.web, finished.identity, before)
         response = redirect(_within(finished.return_to))
-        _set(response, site.web.written(site.web.session_cookie, token))
-    _set(response, site.web.written(site.web.pending_cookie, "", 0))
+        response.headers.append("set-cookie", site.web.written(site.web.session_cookie, token))
+    response.headers.append("set-cookie", site.web.written(site.web.pending_cookie, "", 0))
     return response
 
 
@@ -77,7 +78,7 @@ async def end(visit: Visit) -> Afterwards:
     async def leave() -> Response:
         response = redirect(await visit.site.flow.logout_url() or HOME)
         for name in (web.session_cookie, web.invitation_cookie):
-            _set(response, web.written(name, "", 0))
+            response.headers.append("set-cookie", web.written(name, "", 0))
         response.headers["Clear-Site-Data"] = '"cache"'
         return response
 
@@ -91,17 +92,11 @@ async def leave_stranger(_: Visit) -> Response:
 
 def _failed(visit: Visit, error: LoginError) -> Response:
     status = 503 if error.reason in {"provider_down", "not_configured"} else 403
-    known = error.reason in {
-        "cancelled",
-        "expired",
-        "no_login",
-        "provider_down",
-        "not_configured",
-    }
+    about = f"login_{error.reason}"
     return visit.problem(
         status,
         "login",
-        about=f"login_{error.reason if known else 'refused'}",
+        about=about if about in TEXTS[visit.language] else "login_refused",
         again=log_in_at(_within(error.return_to)),
     )
 
@@ -110,7 +105,3 @@ def _within(path: str) -> str:
     """A path of the console, or else its first page."""
     local = local_path(path)
     return local if local == HOME or local.startswith((f"{HOME}/", f"{HOME}?")) else HOME
-
-
-def _set(response: Response, cookie: str) -> None:
-    response.headers.append("set-cookie", cookie)

@@ -64,7 +64,9 @@ async def open_message(visit: Visit) -> Response:
 
 async def open_service(visit: Visit) -> Response:
     """The same for a button on the page of a service."""
-    service = await catalog.read_service(visit.conn, visit.request.path_params["id"])
+    service = await catalog.read_service(
+        visit.conn, visit.request.path_params["id"], visit.fiscal_code
+    )
     if service is None:
         raise Problem(404, "Not found", "")
     place = f"/services/{quote(service.id, safe='')}"

@@ -133,7 +133,9 @@ async def _opened(
 
 
 async def _read(visit: Visit) -> Service:
-    service = await catalog.read_service(visit.conn, visit.request.path_params["id"])
+    service = await catalog.read_service(
+        visit.conn, visit.request.path_params["id"], visit.fiscal_code
+    )
     if service is None:
         raise Problem(404, "Not found", "")
     return service

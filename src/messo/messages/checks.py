@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET
 
 from messo.base import clock
+from messo.base.decode import whole_numbers
 from messo.base.http import Problem
 from messo.base.utf16 import utf16_length
 from messo.login import FISCAL_CODE
@@ -148,19 +149,9 @@ def _decode_with_javascript_numbers(
 ) -> T:
     """The slow way, for bodies that write an integer as 3600.0 or 1e4."""
     try:
-        return msgspec.convert(_whole_numbers(msgspec.json.decode(body)), decoder.type)
+        return msgspec.convert(whole_numbers(msgspec.json.decode(body)), decoder.type)
     except (ValueError, RecursionError) as error:
         raise _unreadable(error, body, title) from None
-
-
-def _whole_numbers(value: Any) -> Any:  # noqa: ANN401  JSON
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, dict):
-        return {name: _whole_numbers(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_whole_numbers(member) for member in value]
-    return value
 
 
 def _refuse_duplicates(body: bytes, title: str) -> None:

@@ -79,18 +79,12 @@ async def check_third_party(
             field=field,
         )
     configuration = await configurations.find(third_party.configuration_id)
-    if configuration is None:
+    # Another institution's is as none: that it exists is nobody's business but its own.
+    if configuration is None or configuration.institution_id != sender.institution_id:
         raise Problem(
             404,
             "Remote Content Configuration NOT FOUND",
             "There is no remote-content configuration with this configuration_id.",
-            field=field,
-        )
-    if configuration.institution_id != sender.institution_id:
-        raise Problem(
-            403,
-            "Not your configuration",
-            "This configuration_id belongs to another institution.",
             field=field,
         )
     if third_party.has_attachments and message.feature_level_type != "ADVANCED":

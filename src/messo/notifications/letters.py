@@ -59,8 +59,9 @@ _ROLES: dict[str, tuple[str, str]] = {
         "manage everything, people and keys too",
     ),
     "editor": ("preparare i servizi e pubblicarli", "prepare services and publish them"),
-    "sender": ("mandare messaggi", "send messages"),
-    "reader": ("vedere servizi e messaggi", "see services and messages"),
+    # Nobody sends with a login yet.
+    "sender": ("vedere i servizi", "see the services"),
+    "reader": ("vedere i servizi", "see the services"),
 }
 
 

@@ -105,10 +105,17 @@ async def _database(conn: Connection) -> list[Finding]:
         )
     try:
         await migrate.check(conn)
-        findings.append(Finding("ok", "migrations", f"{len(migrate.known())} applied"))
-    except SchemaError as error:
-        findings.append(Finding("bad", "migrations", str(error)))
-    return findings
+    except SchemaError as error:  # there may be no table to look into
+        return [*findings, Finding("bad", "migrations", str(error))]
+    findings.append(Finding("ok", "migrations", f"{len(migrate.known())} applied"))
+    return [*findings, _reviews(await conn.value(queries.count_to_review))]
+
+
+def _reviews(waiting: int) -> Finding:
+    if not waiting:
+        return Finding("ok", "reviews", "none waits")
+    says = "1 service waits" if waiting == 1 else f"{waiting} services wait"
+    return Finding("warn", "reviews", f"{says} for a decision: `messo service review`")
 
 
 def _severity(name: str) -> Literal["warn", "bad"]:

@@ -27,6 +27,14 @@ _HEADERS = {
 }
 
 
+# Each links to the others.
+_ALL = {
+    "/docs": "For institutions",
+    "/docs/citizens": "For client applications",
+    "/docs/people": "For people and operators",
+}
+
+
 @dataclass(frozen=True)
 class Answer:
     """One status of an operation; `media` and `shape` are of its body, if it has one."""
@@ -118,6 +126,7 @@ def _render(document: dict[str, Any], path: str) -> str:
         server=server,
         credential=credential,
         path=path,
+        others={other: name for other, name in _ALL.items() if other != path},
         operations=operations,
         schemas={name: schemas.shape(components["schemas"][name]) for name in sorted(schemas.all)},
     )

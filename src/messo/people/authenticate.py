@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from urllib.parse import urlsplit
 
 from messo.base.crypto import Secrets
@@ -13,10 +14,10 @@ from messo.base.limits import RateLimit
 from messo.base.parameters import storable
 from messo.operations.operators import is_operator
 from messo.people.members import no_institution
-from messo.people.roles import Need, Role, check_role
+from messo.people.roles import Role, check_role
 from messo.people.sessions import Person, queries
 from messo.people.staff_web import StaffWeb
-from messo.services import Manager, Permission, lacks
+from messo.services import Manager, Need, Permission, lacks, not_allowed
 
 INSTITUTION_HEADER = b"messo-institution"
 
@@ -62,6 +63,11 @@ class AuthenticatePeople:
         self._web = web
         self._limit = limit
         self._origin = _origin(web.public_url)
+
+    def asks(self, request: Request) -> bool:
+        """Whether a request says who asks by a login: it names an institution, or has the cookie."""
+        cookies = request.header(b"cookie") or ""
+        return request.header(INSTITUTION_HEADER) is not None or self._web.session_cookie in cookies
 
     async def person(self, request: Request) -> Person:
         """Who is logged in. `Problem` 401, 403 if another site asks, 429."""
@@ -118,11 +124,18 @@ class AuthenticatePeople:
                     "Messo-Institution.",
                     field="Messo-Institution",
                 )
-            access = allowed(await self._access(conn, person, named, named), need)
+            found = await self._access(conn, person, named, named)
+            if found and found.role is None and await is_operator(conn, person.login):
+                raise not_allowed(
+                    "You operate this installation and do not belong to this institution: use the "
+                    "commands (`messo service …`), or have somebody invite you."
+                )
+            access = allowed(found, need)
         if access.suspended_at is not None:
             raise _suspended()
         if any_of and not set(access.permissions) & set(any_of):
-            raise lacks(any_of)
+            raise lacks(any_of, access.permissions)
+        request.again = partial(self.manager, request, need, *any_of)
         return Manager(access.institution_id, frozenset(access.permissions), access.actor)
 
     async def _person(self, conn: Connection, request: Request) -> Person:
@@ -131,7 +144,7 @@ class AuthenticatePeople:
             raise Problem(401, "Not logged in", "Log in at /console first.")
         if request.scope["method"] not in _SAFE:
             self._check_site(request)
-        if seconds := self._limit.charge(request, person.login):
+        if request.again is None and (seconds := self._limit.charge(request, person.login)):
             raise Problem(
                 429,
                 "Too many requests",

@@ -28,7 +28,7 @@ SendInvitation = Callable[[Connection, str, str, str, Role, str, str], Awaitable
 LIVES = timedelta(days=7)
 MOST_OPEN = 50  # of one institution
 _LATELY = timedelta(hours=1)
-_AGAIN_AFTER = timedelta(minutes=1)  # to the same address
+_AGAIN_AFTER = timedelta(minutes=15)  # to the same address
 _FORGET_AT_ONCE = 1000
 
 
@@ -72,7 +72,7 @@ async def invite(
     """Invite an address; an older invitation to it ends. `send`: None where there is no mail.
 
     `Problem` 400 if it is no address, 404 for an unknown institution, 409 at `MOST_OPEN` others,
-    429 to the same address within a minute.
+    429 to the same address within a quarter of an hour.
     """
     if not is_address(email):
         raise Problem(400, "Bad request", "This is not an e-mail address.", field="email")
@@ -217,7 +217,7 @@ async def _check_number(conn: Connection, institution_id: str, email: str, now: 
         raise Problem(
             429,
             "Too many requests",
-            "This address was invited a moment ago. Try again in a minute.",
+            "This address was invited a moment ago. Try again in a quarter of an hour.",
             headers=[(b"retry-after", b"%d" % _AGAIN_AFTER.total_seconds())],
         )
 

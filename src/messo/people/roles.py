@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from typing import Literal
 
 from messo.base.http import Problem
+from messo.services import Need
 
 Role = Literal["admin", "editor", "sender", "reader"]
-# `edit`: services. `send`: messages. `administer`: people, keys and networks.
-Need = Literal["read", "send", "edit", "administer"]
 
+# `edit`: services. `administer`: people, keys and networks. Nobody sends with a login yet, so a
+# sender may what a reader may; the role is kept for whoever is to write from the console.
 MAY: Mapping[Role, frozenset[Need]] = {
-    "admin": frozenset({"read", "send", "edit", "administer"}),
+    "admin": frozenset({"read", "edit", "administer"}),
     "editor": frozenset({"read", "edit"}),
-    "sender": frozenset({"read", "send"}),
+    "sender": frozenset({"read"}),
     "reader": frozenset({"read"}),
 }
 

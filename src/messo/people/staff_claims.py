@@ -41,12 +41,12 @@ def staff(given: Claims, configured: str) -> Staff:
         if given.get("email_verified") is not True or claims.address(given) is None:
             raise LoginError("no_login", "claim email: not verified")
         login = login.lower() if login.isascii() else ""
-    if not _is_name(login):
+    if not is_login(login):
         raise LoginError("no_login", "the claim that names a person is missing or not usable")
     return Staff(login, _name(given) or login, _address(given))
 
 
-def _is_name(login: str) -> bool:
+def is_login(login: str) -> bool:
     """Nothing invisible, and only one way to write it: another text is another person."""
     return (
         login != ""

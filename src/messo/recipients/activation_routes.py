@@ -7,12 +7,14 @@ from typing import Annotated, Protocol
 import msgspec
 from msgspec import Meta, Struct
 
+from messo.base.crypto import Secrets
 from messo.base.db import Pool
 from messo.base.decode import decode
 from messo.base.http import JSON, Answer, Problem, Request, Route
 from messo.base.refusals import OF_BODY
 from messo.base.wire import GatewayError, ProblemDocument
 from messo.login import FiscalCode
+from messo.operations import record
 from messo.recipients import preferences
 from messo.recipients.preferences import Activation, activate, read_activation
 
@@ -67,6 +69,7 @@ class ActivationRoutes:
 
     authenticate: Callable[[Request], Awaitable[Sender]]
     pool: Pool
+    secrets: Secrets
 
     async def read(self, request: Request) -> Answer:
         service_id = await self._special(request)
@@ -82,6 +85,9 @@ class ActivationRoutes:
         new = decode(await request.json_body(_LONGEST), _new, "Invalid ActivationPayload")
         async with self.pool.transaction() as conn:
             version = await activate(conn, Activation(new.fiscal_code, service_id, new.status))
+            citizen = self.secrets.keyed_hash(new.fiscal_code)
+            told = {"status": new.status, "version": version, "service": service_id}
+            await record(conn, f"service:{service_id}", "activation.put", citizen, **told)
         return _json(service_id, new.fiscal_code, new.status, version)
 
     async def _special(self, request: Request) -> str:

@@ -31,7 +31,7 @@ _TEXTS = {
     },
     "it": {
         "title": "Chi sei oggi?",
-        "lead": "Queste persone sono inventate: scegline una ed entri al suo posto. "
+        "lead": "Queste persone sono inventate: scegline una e accedi al suo posto. "
         "Questa pagina esiste solo nell'ambiente di prova; in un'installazione vera qui trovi "
         "SPID o CIE.",
         "people": "Cittadini di prova",
@@ -40,9 +40,9 @@ _TEXTS = {
         "iscritto vede com'è il primo accesso.",
         "field": "Codice fiscale",
         "level": "Livello di sicurezza",
-        "enter": "Entra",
+        "enter": "Accedi",
         "cancel": "Annulla",
-        "cancel_lead": "Torna indietro senza entrare, come chi ha cambiato idea.",
+        "cancel_lead": "Torna indietro senza accedere, come chi ha cambiato idea.",
         "bad_code": "Questo non è un codice fiscale: 16 caratteri, come AAAAAA00A00A000A.",
         "broken": "Questo accesso non può continuare",
         "broken_lead": "Un parametro della richiesta non è come deve essere:",
@@ -56,17 +56,27 @@ _STAFF_TEXTS = {
         "lead": "These people are invented: choose one and you are logged in as them. "
         "This page exists only in the sandbox; in a real installation the login of your "
         "institution is here.",
-        "people": "People of institutions",
+        "people": "People of the sandbox",
+        "operator": "Operates this sandbox",
+        "admin": "Admin",
+        "editor": "Editor",
+        "sender": "Sender",
+        "reader": "Reader",
         "other_lead": "Any login will do. Who is of no institution yet sees what comes before an "
         "invitation.",
         "field": "Login",
         "bad_code": "This is not a login: small letters, digits, dots and hyphens, up to 64.",
     },
     "it": {
-        "lead": "Queste persone sono inventate: scegline una ed entri al suo posto. "
+        "lead": "Queste persone sono inventate: scegline una e accedi al suo posto. "
         "Questa pagina esiste solo nell'ambiente di prova; in un'installazione vera qui trovi "
         "l'accesso del tuo ente.",
-        "people": "Persone degli enti",
+        "people": "Persone di prova",
+        "operator": "Gestisce questo ambiente di prova",
+        "admin": "Amministrazione",
+        "editor": "Redazione",
+        "sender": "Invio",
+        "reader": "Lettura",
         "other_lead": "Va bene qualsiasi nome di accesso. Chi non è ancora in nessun ente vede "
         "che cosa c'è prima di un invito.",
         "field": "Nome di accesso",
@@ -78,32 +88,47 @@ _STAFF_TEXTS = {
 
 @dataclass(frozen=True)
 class Choice:
-    """Somebody to choose. `about` is in English."""
+    """Somebody to choose. `about` is the name of a text, or else said in English."""
 
     value: str
     name: str
     about: str
 
 
+@dataclass(frozen=True)
+class Group:
+    """People who belong together, and what they have in common; empty: nothing."""
+
+    name: str
+    choices: Sequence[Choice]
+
+
 def citizens_page(client_redirects: Sequence[str]) -> "Page":
     """Of citizens. `client_redirects`: where browsers may end up after the form."""
     choices = [Choice(one.profile.fiscal_code, one.name, one.about) for one in world.CITIZENS]
     # Browsers apply form-action to the redirects after a form too.
-    return Page("fiscal_code", 16, choices, _TEXTS, {_origin(one) for one in client_redirects})
+    ends = {_origin(one) for one in client_redirects}
+    return Page("fiscal_code", 16, [Group("", choices)], _TEXTS, ends)
 
 
 def staff_page() -> "Page":
     """Of institutions' people and of the operator."""
-    institutions = {one.fiscal_code: one.name for one in world.INSTITUTIONS}
-    choices = [
-        Choice(OPERATOR, "Olga Operti", "operates this sandbox"),
+    groups = [
+        Group("", [Choice(OPERATOR, "Olga Operti", "operator")]),
         *(
-            Choice(one.login, one.name, f"{one.role}, {institutions[one.institution_fiscal_code]}")
-            for one in STAFF
+            Group(
+                institution.name,
+                [
+                    Choice(one.login, one.name, one.role)
+                    for one in STAFF
+                    if one.institution_fiscal_code == institution.fiscal_code
+                ],
+            )
+            for institution in world.INSTITUTIONS
         ),
     ]
     texts = {language: {**_TEXTS[language], **more} for language, more in _STAFF_TEXTS.items()}
-    return Page("login", 64, choices, texts, set())
+    return Page("login", 64, groups, texts, set())
 
 
 class Page:
@@ -113,14 +138,14 @@ class Page:
         self,
         field: str,
         longest: int,
-        choices: Sequence[Choice],
+        groups: Sequence[Group],
         texts: Mapping[str, Mapping[str, str]],
         ends: set[str],
     ) -> None:
         """`longest`: characters of what is typed. `ends`: sites that the form may lead to."""
         self.field = field
         self._longest = longest
-        self._choices = choices
+        self._groups = groups
         self._texts = texts
         self._template = pages.template("identity.html")
         self._headers = pages.headers(form_action=" ".join(sorted({"'self'", *ends})))
@@ -140,7 +165,7 @@ class Page:
         html = self._template.render(
             language=language,
             texts=self._texts[language],
-            choices=self._choices,
+            groups=self._groups,
             field=self.field,
             longest=self._longest,
             broken=broken,

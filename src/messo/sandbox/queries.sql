@@ -7,8 +7,9 @@ UPDATE base.database AS d SET sandbox = true WHERE d.one;
 SELECT d.sandbox FROM base.database AS d;
 
 -- name: all_keys
--- The sandbox hands out all its keys. reads: services.key
-SELECT k.institution_id, k.service_id, k.slot, k.encrypted FROM services.key AS k;
+-- The sandbox hands out the keys it made; groups are what people make. reads: services.key
+SELECT k.institution_id, k.service_id, k.slot, k.encrypted FROM services.key AS k
+WHERE k.group_id IS NULL;
 
 -- name: all_configurations
 -- The sandbox's own of each institution: the oldest, for people make others. reads: content.configuration

@@ -20,6 +20,15 @@ class Member:
     institution_fiscal_code: str
     role: Role
 
+    def described(self) -> dict[str, str]:
+        """What a script needs to know of them."""
+        return {
+            "login": self.login,
+            "name": self.name,
+            "role": self.role,
+            "organization_fiscal_code": self.institution_fiscal_code,
+        }
+
 
 def _members(institution_fiscal_code: str, place: str, **names: str) -> tuple[Member, ...]:
     """`names`: by role."""

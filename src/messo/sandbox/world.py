@@ -355,15 +355,23 @@ async def _describe(conn: Connection, secrets: Secrets, settings: Settings) -> d
         if row["name"] in about
     ]
     services.sort(key=lambda service: order[str(service["name"])])
-    first = next(
-        i for i in institutions.values() if i["fiscal_code"] == INSTITUTIONS[0].fiscal_code
-    )
+    by_code = {row["fiscal_code"]: row for row in institutions.values()}
+    owners = [by_code[one.fiscal_code] for one in INSTITUTIONS if one.fiscal_code in by_code]
     return {
         "base_url": settings.public_url,
         "operations_url": f"http://{settings.ops_host}:{settings.ops_port}",
         "service": {"id": services[0]["id"], "key": services[0]["key"]},
         "services": services,
-        "manage_key": pairs[first["id"]]["primary"],
+        "manage_key": pairs[owners[0]["id"]]["primary"],
+        "institutions": [
+            {
+                "id": row["id"],
+                "name": row["name"],
+                "fiscal_code": row["fiscal_code"],
+                "manage_key": pairs[row["id"]]["primary"],
+            }
+            for row in owners
+        ],
         "citizens": [
             {
                 "fiscal_code": c.profile.fiscal_code,
@@ -377,15 +385,7 @@ async def _describe(conn: Connection, secrets: Secrets, settings: Settings) -> d
         "magic": MAGIC,
         "unknown_fiscal_code": UNKNOWN,
         "operator": {"login": OPERATOR},
-        "staff": [
-            {
-                "login": one.login,
-                "name": one.name,
-                "role": one.role,
-                "organization_fiscal_code": one.institution_fiscal_code,
-            }
-            for one in STAFF
-        ],
+        "staff": [one.described() for one in STAFF],
         "mail_sink_url": f"{settings.public_url}/sandbox/mail",
         "push_sink_url": f"{settings.public_url}{push_sink.PATH}",
         "remote_content_url": institution_server.base_url(settings),

@@ -5,7 +5,7 @@ worked at), services.history, services.service_group, services.key, services.log
 Others may call: `Authenticate`, `Directory`, `Sender`, `Manager`, `Permission`, `changed`.
 """
 
-from messo.services.authenticate import Authenticate, lacks, not_allowed
+from messo.services.authenticate import Authenticate, Need, lacks, not_allowed
 from messo.services.directory import Directory, Manager, Sender
 from messo.services.permissions import Permission
 from messo.services.services import changed
@@ -14,6 +14,7 @@ __all__ = [
     "Authenticate",
     "Directory",
     "Manager",
+    "Need",
     "Permission",
     "Sender",
     "changed",

@@ -1,6 +1,7 @@
 """The first gates of every institutions' route: the key, the address, the rate, the permission."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from typing import Literal
 
 from messo.base.crypto import key_digest
@@ -48,15 +49,10 @@ class Authenticate:
             )
         self._check_address(request, found, "this service's list of allowed networks")
         self._limit(request, found.rate_key)
-        if not found.permissions.isdisjoint(any_of):
-            return found
-        if found.permissions.isdisjoint(_KNOWN):
-            raise Problem(
-                403,
-                "User has no valid scopes",
-                "Your institution has no permission yet. Ask the operator of this installation.",
-            )
-        raise lacks(any_of)
+        request.again = partial(self.sender, request, *any_of)
+        if found.permissions.isdisjoint(any_of):
+            raise lacks(any_of, found.permissions)
+        return found
 
     async def manager(self, request: Request, *any_of: Permission) -> Manager:
         """The institution, or its group, whose manage key was sent. 401, 403, 429 as for `sender`.
@@ -68,8 +64,9 @@ class Authenticate:
             raise not_allowed("This is a service's key. Use a manage key of your institution.")
         self._check_address(request, found, "the list of allowed networks of this manage key")
         self._limit(request, key_digest(key).hex())
+        request.again = partial(self.manager, request, *any_of)
         if any_of and found.permissions.isdisjoint(any_of):
-            raise lacks(any_of)
+            raise lacks(any_of, found.permissions)
         return found
 
     async def anyone(self, request: Request) -> None:
@@ -88,10 +85,14 @@ class Authenticate:
         return key, found
 
     def _check_address(self, request: Request, found: Sender | Manager, of: str) -> None:
-        if not is_within(request.client_address(self.trusted_proxies), found.networks):
-            raise not_allowed(f"Your address is not in {of} (authorized_cidrs).")
+        address = request.client_address(self.trusted_proxies)
+        if not is_within(address, found.networks):
+            who = f"Your address, {address}," if address else "Your address cannot be known, and"
+            raise not_allowed(f"{who} is not in {of} (authorized_cidrs).")
 
     def _limit(self, request: Request, key: str) -> None:
+        if request.again is not None:  # it has been charged
+            return
         if seconds := self.limit.charge(request, key):
             raise GatewayProblem(
                 429,
@@ -100,8 +101,14 @@ class Authenticate:
             )
 
 
-def lacks(any_of: Sequence[Permission]) -> Problem:
-    """403: the institution needs one of these."""
+def lacks(any_of: Sequence[Permission], has: Collection[str]) -> Problem:
+    """403: the institution needs one of these, and has others or none."""
+    if _KNOWN.isdisjoint(has):
+        return Problem(
+            403,
+            "User has no valid scopes",
+            "Your institution has no permission yet. Ask the operator of this installation.",
+        )
     return not_allowed(f"Your institution lacks the permission {' or '.join(any_of)}.")
 
 

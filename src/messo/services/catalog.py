@@ -12,6 +12,7 @@ from messo.services.services import queries
 from messo.services.topics import BY_ID, OTHER, Topic
 
 _LONGEST = 200  # characters of a search that are looked at
+_MOST_WORDS = 8
 _FEATURED = 5
 
 
@@ -35,11 +36,17 @@ class Service:
     metadata: dict[str, str]
 
 
-async def read_service(conn: Connection, service_id: str) -> Service | None:
-    """One service, listed or not; None if it is unknown, deleted or suspended."""
+async def read_service(
+    conn: Connection, service_id: str, reader: str | None = None
+) -> Service | None:
+    """One service, listed or not; None if it is unknown, deleted or suspended.
+
+    `reader`: the fiscal code of whoever looks; a draft is for its authorized recipients alone,
+    because nobody has reviewed it. Without: of somebody who has a message of it.
+    """
     if not storable(service_id):
         return None
-    row = await conn.row(queries.read_service, id=service_id)
+    row = await conn.row(queries.read_service, id=service_id, reader=reader)
     if row is None:
         return None
     stored = msgspec.json.decode(row["metadata"])
@@ -110,8 +117,9 @@ async def featured(conn: Connection) -> Sequence[Row]:
 
 
 def _words(text: str) -> list[str]:
+    """What a search looks for: every word costs a look at every service."""
     escaped = _clean(text).replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-    return escaped.split()
+    return list(dict.fromkeys(escaped.lower().split()))[:_MOST_WORDS]
 
 
 def _clean(text: str) -> str:

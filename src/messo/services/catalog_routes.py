@@ -28,9 +28,11 @@ class CatalogRoutes:
     pool: Pool
 
     async def service(self, request: Request) -> Answer:
-        await self.authenticate(request)
+        session = await self.authenticate(request)
         async with self.pool.connection() as conn:
-            found = await catalog.read_service(conn, request.path["service_id"])
+            found = await catalog.read_service(
+                conn, request.path["service_id"], session.fiscal_code
+            )
         if found is None:
             raise Problem(404, "Not found", "There is no service with this id.")
         known = dict(found.metadata)

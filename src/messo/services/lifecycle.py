@@ -30,11 +30,24 @@ def after(action: Action, status: Status) -> Status:
     """What becomes of a working version. `Problem` 409 where the action is not allowed."""
     moved = LIFECYCLE[action].get(status)
     if moved is None:
-        raise Problem(409, "Conflict", "No transition matched")
+        raise Problem(409, "Conflict", f"No transition matched: {_WAYS_OUT[status]}.")
     return moved
 
 
-def approved_state(state: str, *, auto_publish: bool) -> tuple[str, bool]:
+# What a service that does not allow something is, and what it does allow.
+_WAYS_OUT: Mapping[Status, str] = {
+    "draft": "it is a draft, which is not in review",
+    "submitted": "it is in review; to change it, first take it back with DELETE "
+    "/messo/v1/services/{id}/review",
+    "approved": "it is approved; edit it before you ask for another review",
+    "rejected": "it is rejected; edit it before you ask for another review",
+    "deleted": "it is deleted, and stays so",
+}
+
+
+def approved_state(
+    state: str, *, auto_publish: bool
+) -> tuple[Literal["published", "approved"], bool]:
     """The live version's state once a working version is approved, and whether that one waits.
 
     A version that is published stays as it is until the approved one is released.

@@ -1,15 +1,17 @@
 """Logos: institutions send them, and everybody may see them."""
 
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from messo.base.db import Pool
 from messo.base.decode import decode
-from messo.base.http import Answer, Parameter, Problem, Request, Route
+from messo.base.http import Answer, Parameter, Problem, Request, Route, not_available
 from messo.base.refusals import OF_BODY
 from messo.base.wire import GatewayError, ProblemDocument, Text, Ulid
 from messo.services import logos
@@ -20,6 +22,7 @@ from messo.services.logos import Logo
 from messo.services.owned import find_live
 
 BODY_LIMIT = 2 * 1024 * 1024  # of base64: a picture of a megabyte and a half
+_AT_ONCE, _OF_ONE = 8, 2  # logos under way in this process, and of one institution
 _FISCAL_CODE = re.compile(r"[0-9]{11}", re.ASCII)
 _SERVICE_FILE = re.compile(r"([0-9a-hjkmnp-tv-z]{26})\.png")
 _INSTITUTION_FILE = re.compile(r"([1-9][0-9]{0,10})\.png", re.ASCII)
@@ -66,7 +69,7 @@ class LogoRoutes:
     async def put_for_service(self, request: Request) -> Answer:
         manager = await self.manager(request, "edit")
         service_id = request.path["service_id"]
-        png = await _sent(request)
+        png = await _sent(request, manager.institution_id)
         async with self.pool.transaction() as conn:
             await find_live(conn, manager, service_id)
             await logos.put_service_logo(conn, manager.actor, service_id, png)
@@ -85,7 +88,7 @@ class LogoRoutes:
         # Whether there is another institution with it is nobody's affair.
         if fiscal_code != sender.organization_fiscal_code:
             raise not_allowed("The fiscal code in the path is not the one of your institution.")
-        png = await _sent(request)
+        png = await _sent(request, sender.institution_id)
         async with self.pool.transaction() as conn:
             actor = f"service:{sender.service_id}"
             await logos.put_institution_logo(conn, actor, sender.institution_id, png)
@@ -195,10 +198,35 @@ class LogoFiles:
         ]
 
 
-async def _sent(request: Request) -> bytes:
+@dataclass
+class _Places:
+    """Who may send a logo now: each takes memory from its first byte until it is drawn."""
+
+    taken: Counter[str] = field(default_factory=Counter)
+
+    @contextmanager
+    def take(self, institution_id: str) -> Iterator[None]:
+        """Hold a place. `Problem` 503 if all are taken, or the institution has its share."""
+        if self.taken[institution_id] >= _OF_ONE or self.taken.total() >= _AT_ONCE:
+            raise not_available("Too many logos at once. Send one after the other.", 2)
+        self.taken[institution_id] += 1
+        try:
+            yield
+        finally:
+            self.taken[institution_id] -= 1
+            self.taken += Counter()  # forgets who has none
+
+
+_places = _Places()
+
+
+async def _sent(request: Request, institution_id: str) -> bytes:
     """The logo in the body, drawn anew."""
-    body = await request.json_body(BODY_LIMIT)
-    return await redrawn(decode(body, _decoder, "Invalid Exact<Logo>").logo)
+    with _places.take(institution_id):
+        body = await request.json_body(BODY_LIMIT)
+        drawn = await redrawn(decode(body, _decoder, "Invalid Exact<Logo>").logo)
+    await request.still_allowed()  # drawing may have waited for others
+    return drawn
 
 
 def _shown(request: Request, logo: Logo | None) -> Answer:

@@ -29,7 +29,8 @@ async def create(
     await conn.row(queries.hold_institution, id=manager.institution_id)
     await groups.hold_own(conn, manager)
     if repeatable and (first := await _repeated(conn, manager, repeatable)):
-        if first["idempotency_digest"] == digest and first["group_id"] == manager.group_id:
+        if first["idempotency_digest"] == digest:
+            await owned.find_own(conn, manager, first["id"])  # it may be in another group by now
             return first
         raise Problem(
             422,

@@ -21,7 +21,6 @@ from messo.services.topics import TOPICS
 from messo.settings import Settings
 
 _review_request = msgspec.json.Decoder(wire.ReviewRequest)
-_KEY_TYPES = ("primary", "secondary")
 _ETAG = re.compile(r'"([0-9]{1,9})"\Z', re.ASCII)
 _FURTHEST = 1_000_000  # offset
 _NOTHING = Answer(204, b"", ())
@@ -94,7 +93,7 @@ class ManageRoutes:
         query = parameters.of_query(request)
         order = query.get("order", "DESC")
         if order not in {"ASC", "DESC"}:
-            raise Problem(400, "Bad parameters", "order must be ASC or DESC.", field="order")
+            raise Problem(400, "Bad request", "order must be ASC or DESC.", field="order")
         limit = parameters.number(query, "limit", 10, 1, 100)
         beyond = parameters.number(query, "continuationToken", 0, 1, 2**31 - 1) or None
         async with self.pool.connection() as conn:
@@ -113,7 +112,7 @@ class ManageRoutes:
     async def replace_key(self, request: Request) -> Answer:
         manager = await self.authenticate(request, "administer")
         slot = request.path["key_type"]
-        if slot not in _KEY_TYPES:
+        if slot not in keys.SLOTS:
             raise Problem(
                 400, "Invalid SubscriptionKeyType", "It is primary or secondary.", field="key_type"
             )
@@ -183,12 +182,19 @@ def _id(request: Request) -> str:
 
 
 def _seen(request: Request) -> int | None:
-    """The version in If-Match (RFC 9110, section 13.1.1), if there is one; 0 for none of ours."""
+    """The version in If-Match (RFC 9110, section 13.1.1), if there is one."""
     given = request.header(b"if-match")
     if given is None or given == "*":
         return None
     match = _ETAG.match(given)
-    return int(match[1]) if match else 0
+    if match is None:
+        raise Problem(
+            400,
+            "Bad parameters",
+            'If-Match is an ETag of the service as it came, with its quotes: "14".',
+            field="If-Match",
+        )
+    return int(match[1])
 
 
 def _service(row: Row, status: int = 200) -> Answer:

@@ -64,7 +64,7 @@ class ServicePayload(Struct, kw_only=True):
     description: Description
     organization: OrganizationGiven | UnsetType = UNSET
     require_secure_channel: bool = False
-    authorized_recipients: list[FiscalCode] = []
+    authorized_recipients: Annotated[list[FiscalCode], Meta(max_length=1000)] = []
     authorized_cidrs: list[Cidr] = []
     max_allowed_payment_amount: Amount = 0
     suitable_for_minors: bool | UnsetType = UNSET

@@ -62,9 +62,9 @@ async def suspend(conn: Connection, actor: str, kind: Kind, wanted: str, reason:
     return await _set_suspended(conn, actor, kind, wanted, suspend=True, reason=reason)
 
 
-async def restore(conn: Connection, actor: str, kind: Kind, wanted: str) -> bool:
-    """Take its keys again; False if they are taken. `Problem` 404 for an unknown one."""
-    return await _set_suspended(conn, actor, kind, wanted, suspend=False, reason="")
+async def restore(conn: Connection, actor: str, kind: Kind, wanted: str, reason: str = "") -> bool:
+    """Accept its keys again; False if they are. `Problem` 404 for an unknown one."""
+    return await _set_suspended(conn, actor, kind, wanted, suspend=False, reason=reason)
 
 
 async def _set_suspended(

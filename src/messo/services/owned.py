@@ -58,14 +58,19 @@ async def hold(
     return found
 
 
-def no_item(service_id: str) -> Problem:
+def not_found(service_id: str) -> Problem:
+    """404: there is none, or it is another institution's."""
+    return Problem(404, "Not found", f"{service_id} not found")
+
+
+def no_item(service_id: str, why: str = "it is deleted") -> Problem:
     """404 for what the service does not have, or no longer."""
-    return Problem(404, "Not found", f"no item with id {service_id} found")
+    return Problem(404, "Not found", f"no item with id {service_id} found: {why}")
 
 
 def _own(row: Row | None, manager: Manager, service_id: str) -> Row:
     if row is None or row["institution_id"] != manager.institution_id:
-        raise Problem(404, "Not found", f"{service_id} not found")
+        raise not_found(service_id)
     if manager.group_id is not None and row["group_id"] != manager.group_id:
         raise Problem(
             403,

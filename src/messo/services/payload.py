@@ -1,6 +1,7 @@
 """What an institution says of a service: from the wire, as it is stored, and back to the wire."""
 
-from collections.abc import Mapping, Sequence
+import re
+import unicodedata
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,14 @@ from messo.services.topics import BY_ID, OTHER
 
 _payload = msgspec.json.Decoder(wire.ServicePayload)
 _NO_DEPARTMENT = "-"
+_NOT_SHOWN = "token_name"  # kept for its institution; citizens never see it
+# Signs that print as nothing, or as a blank, though their kind is not that of one (Unicode's
+# Default_Ignorable_Code_Point, and the blank pattern of Braille); and marks in heaps on one letter.
+_HIDDEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]|[\u0300-\u036f]{4}"
+)
+_METADATA = {*(f.name for f in msgspec.structs.fields(wire.Metadata))} - {"topic", "group_id"}
 
 
 class Data(Struct, kw_only=True, omit_defaults=True):
@@ -70,9 +79,9 @@ def parse(body: bytes, title: str, sandbox_fiscal_code: str) -> Data:
     del metadata["topic_id"]
     department = given.organization.department_name if given.organization else UNSET
     return Data(
-        name=_one_line(given.name, "name", title),
+        name=_named(given.name, "name", title),
         description=description,
-        department=_one_line(department, "organization.department_name", title)
+        department=_named(department, "organization.department_name", title)
         if department
         else _NO_DEPARTMENT,
         require_secure_channel=given.require_secure_channel,
@@ -87,10 +96,15 @@ def parse(body: bytes, title: str, sandbox_fiscal_code: str) -> Data:
     )
 
 
-def _one_line(text: str, field: str, title: str) -> str:
-    """A name as people see it: nothing invisible, and nothing that turns the line around."""
-    line = " ".join(text.split())
-    if not line or not line.isprintable():
+def one_line(text: str) -> str:
+    """A name as people see it; empty if something of it is invisible, or turns the line around."""
+    line = unicodedata.normalize("NFC", " ".join(text.split()))
+    return "" if not line.isprintable() or _HIDDEN.search(line) else line
+
+
+def _named(text: str, field: str, title: str) -> str:
+    line = one_line(text)
+    if not line:
         raise Problem(400, title, f"{field} takes visible characters on one line.", field=field)
     return line
 
@@ -111,7 +125,9 @@ def live(data: Data) -> dict[str, Any]:
     Only metadata that `contacts` takes: citizens see it, and a draft is not checked yet.
     """
     seen = {
-        name: value for name, value in data.metadata.items() if not contacts.refusal(name, value)
+        name: value
+        for name, value in data.metadata.items()
+        if name == _NOT_SHOWN or not contacts.refusal(name, value)
     }
     return {
         "name": data.name,
@@ -174,62 +190,3 @@ def members(data: Data, shown: Shown) -> dict[str, Any]:
             **more,
         ),
     }
-
-
-_METADATA = {*(f.name for f in msgspec.structs.fields(wire.Metadata))} - {"topic", "group_id"}
-
-
-# What is checked when a review is asked for, and what is said of it, in Italian and in English.
-_Said = tuple[str, str]
-_MISSING: _Said = ("manca", "is missing")
-_ONE_CONTACT: _Said = (
-    "serve almeno un contatto tra email, pec, phone e support_url",
-    "at least one of email, pec, phone and support_url is needed",
-)
-_LONGEST_NAME = 100
-_CONTACTS = ("email", "pec", "phone", "support_url")
-
-
-def shortcomings(data: Data) -> Sequence[str]:
-    """What keeps a version from being approved, a line for each; empty: nothing that we can see."""
-    found: list[tuple[str, _Said]] = []
-    if len(data.name) > _LONGEST_NAME:
-        most = ("può avere al massimo 100 caratteri", "may have at most 100 characters")
-        found.append(("name", most))
-    if "privacy_url" not in data.metadata:
-        found.append(("metadata.privacy_url", _MISSING))
-    if not any(name in data.metadata for name in _CONTACTS):
-        found.append(("metadata", _ONE_CONTACT))
-    if not data.description:
-        found.append(("description", _MISSING))
-    if data.topic_id is None:
-        found.append(("metadata.topic_id", _MISSING))
-    if "scope" not in data.metadata:
-        found.append(("metadata.scope", _MISSING))
-    for name, value in data.metadata.items():
-        if name in contacts.NAMES and (wrong := contacts.refusal(name, value)):
-            found.append((f"metadata.{name}", (f"non va bene ({wrong})", wrong)))
-    return [f"{field}: {italian} · {english}" for field, (italian, english) in found]
-
-
-def differences(live: Data | None, asked: Data) -> Mapping[str, tuple[Any, Any]]:
-    """What changes from one version to another: dotted names, with what was and what will be.
-
-    Without a live version everything does.
-    """
-    before, after = _flat(live) if live else {}, _flat(asked)
-    return {
-        name: (before.get(name), after.get(name))
-        for name in dict.fromkeys((*before, *after))
-        if before.get(name) != after.get(name)
-    }
-
-
-def _flat(data: Data) -> dict[str, Any]:
-    members = msgspec.structs.asdict(data)
-    metadata = members.pop("metadata")
-    # What is asked here does not count: an approval sets it.
-    del members["max_allowed_payment_amount"]
-    # People's codes: how many they are is enough.
-    members["authorized_recipients"] = len(data.authorized_recipients)
-    return {**members, **{f"metadata.{name}": value for name, value in metadata.items()}}

@@ -71,11 +71,6 @@ UPDATE services.service AS s SET postal_account = :account WHERE s.id = :id;
 -- A null restores.
 UPDATE services.service AS s SET suspended_at = :at WHERE s.id = :id;
 
--- name: set_state
--- A deleted service's keys die with it: find_key no longer sees them.
-UPDATE services.service AS s SET state = :state, updated_at = :now
-WHERE s.id = :id AND s.state <> 'deleted';
-
 -- name: set_status
 -- The working version follows what a command makes of the live one, where it has to.
 UPDATE services.lifecycle AS l SET
@@ -129,6 +124,7 @@ ORDER BY k.slot;
 -- What is not named stays; an emptied member goes. The version tells clients that something changed.
 UPDATE services.service AS s SET
     description = coalesce(:description, s.description),
+    topic_id = coalesce(:topic_id::integer, s.topic_id),
     metadata = (s.metadata || :metadata::text::jsonb) - :emptied::text[],
     version = s.version + 1, updated_at = :now
 WHERE s.id = :id AND s.state <> 'deleted';
@@ -143,18 +139,20 @@ UPDATE services.lifecycle AS l SET
         ),
         '{metadata}',
         (coalesce(l.data -> 'metadata', '{}') || :metadata::text::jsonb) - :emptied::text[]
-    ),
+    ) || jsonb_strip_nulls(jsonb_build_object('topic_id', :topic_id::integer)),
     version = l.version + 1, updated_at = :now
 WHERE l.service_id = :id;
 
 -- name: read_service
--- For citizens: in any state but deleted, since a message of it may be in front of them.
+-- For citizens: in any state but deleted, since a message of it may be in front of them. A draft,
+-- which nobody has reviewed, is for its authorized recipients.
 SELECT
     s.id, s.name, s.description, s.department, s.category, s.metadata, s.version, s.topic_id,
     i.id AS institution_id, i.name AS institution_name, i.fiscal_code
 FROM services.service AS s
 INNER JOIN services.institution AS i ON i.id = s.institution_id
-WHERE s.id = :id AND s.state <> 'deleted' AND s.suspended_at IS NULL AND i.suspended_at IS NULL;
+WHERE s.id = :id AND s.state <> 'deleted' AND s.suspended_at IS NULL AND i.suspended_at IS NULL
+  AND (:reader::text IS NULL OR s.state <> 'draft' OR :reader = ANY(s.authorized_recipients));
 
 -- name: search_institutions
 -- Those with something to offer. What begins with the words comes first.
@@ -434,12 +432,12 @@ UPDATE services.service AS s SET
     max_allowed_payment_amount = :max_allowed_payment_amount,
     metadata = :metadata::text::jsonb, topic_id = :topic_id,
     suitable_for_minors = :suitable_for_minors, version = s.version + 1, updated_at = :now
-WHERE s.id = :id;
+WHERE s.id = :id AND s.state <> 'deleted';
 
 -- name: set_live_state
--- All else of it stays.
+-- All else of it stays; a deleted service stays so, whoever asks.
 UPDATE services.service AS s SET state = :state, version = s.version + 1, updated_at = :now
-WHERE s.id = :id;
+WHERE s.id = :id AND s.state <> 'deleted';
 
 -- name: list_services_of_institution
 -- Positions have no gaps: any page costs what the first costs.
@@ -486,7 +484,10 @@ FROM services.service AS s
 INNER JOIN services.lifecycle AS l ON l.service_id = s.id
 WHERE s.institution_id = :institution_id AND s.id <> :id
   AND s.state IN ('approved', 'published')
-  AND (lower(s.name) = lower(:name) OR (l.waits AND lower(l.data ->> 'name') = lower(:name)))
+  AND (
+      lower(normalize(s.name, NFKC)) = lower(normalize(:name, NFKC))
+      OR (l.waits AND lower(normalize(l.data ->> 'name', NFKC)) = lower(normalize(:name, NFKC)))
+  )
 ORDER BY s.id LIMIT 1;
 
 -- name: list_reviews

@@ -8,12 +8,13 @@ queue for an operator. A version in review never disturbs the live one.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from messo.base.db import Connection, Row
 from messo.base.http import Problem
 from messo.base.parameters import storable
 from messo.operations import record
-from messo.services import owned, payload, versions
+from messo.services import owned, payload, review_checks, versions
 from messo.services.directory import Manager
 from messo.services.lifecycle import PUBLICATION, approved_state
 from messo.services.payload import Data
@@ -59,7 +60,7 @@ async def submit(
     await record(conn, manager.actor, "service.submit", service_id, auto_publish=auto_publish)
     now = await owned.hold(conn, manager, service_id)
     data = payload.read(now["data"])
-    reasons = [*payload.shortcomings(data), *await _same_name(conn, now, data)]
+    reasons = [*review_checks.shortcomings(data), *await _same_name(conn, now, data)]
     if reasons:
         await versions.move(conn, now, "reject", reason="\n".join(reasons))
         await record(conn, "review", "service.reject", service_id)
@@ -108,8 +109,10 @@ async def read(conn: Connection, service_id: str) -> Reviewed:
     )
 
 
-async def approve(conn: Connection, actor: str, service_id: str, version: int, most: int) -> None:
-    """Approve the version that was looked at. `most`: its largest payment, euro cents.
+async def approve(
+    conn: Connection, actor: str, service_id: str, version: int, most: int
+) -> Literal["published", "approved", "waits"]:
+    """Approve the version that was looked at; what has become of it. `most`: its largest payment.
 
     `Problem` 404, or 409 if it is not in review, another version by now, or its name is taken.
     """
@@ -118,8 +121,9 @@ async def approve(conn: Connection, actor: str, service_id: str, version: int, m
     held = await _hold(conn, service_id, version)
     if taken := await _same_name(conn, held, payload.read(held["data"])):
         raise Problem(409, "Conflict", taken[0])
-    await _approve(conn, held, most)
+    became = await _approve(conn, held, most)
     await record(conn, actor, "service.approve", service_id, version=version)
+    return became
 
 
 async def reject(conn: Connection, actor: str, service_id: str, version: int, reason: str) -> None:
@@ -190,18 +194,22 @@ async def _hold(conn: Connection, service_id: str, version: int) -> Row:
 
 def _to_decide(row: Row | None, service_id: str) -> Row:
     if row is None:
-        raise _unknown(service_id)
+        raise owned.not_found(service_id)
     if row["status"] != "submitted":
-        raise Problem(409, "Conflict", f"It is not in review (any more): it is {row['status']}.")
+        raise Problem(409, "Conflict", f"It is not in review: it is {row['status']}.")
     return row
 
 
-async def _approve(conn: Connection, held: Row, most: int) -> None:
+async def _approve(
+    conn: Connection, held: Row, most: int
+) -> Literal["published", "approved", "waits"]:
     """Approve a version whose row is held, and put it in its place unless it waits."""
     state, waits = approved_state(held["state"], auto_publish=held["auto_publish"])
     await versions.move(conn, held, "approve", waits=waits)
-    if not waits:
-        await versions.write_live(conn, held["id"], state, _with_most(held, most))
+    if waits:
+        return "waits"
+    await versions.write_live(conn, held["id"], state, _with_most(held, most))
+    return state
 
 
 async def _same_name(conn: Connection, held: Row, data: Data) -> list[str]:
@@ -226,13 +234,9 @@ def _with_most(held: Row, most: int) -> Data:
 
 
 def _is_weighty(live: Data, asked: Data) -> bool:
-    return any(name in WEIGHTY for name in payload.differences(live, asked))
+    return any(name in WEIGHTY for name in review_checks.differences(live, asked))
 
 
 def _must_be_approved(held: Row) -> None:
     if held["state"] not in PUBLICATION:
-        raise owned.no_item(held["id"])
-
-
-def _unknown(service_id: str) -> Problem:
-    return Problem(404, "Not found", f"{service_id} not found")
+        raise owned.no_item(held["id"], "no version of it was approved yet")

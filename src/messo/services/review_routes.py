@@ -14,8 +14,9 @@ from messo.base.decode import decode
 from messo.base.http import Answer, Parameter, Problem, Request, Route
 from messo.base.refusals import OF_BODY
 from messo.base.wire import ProblemDocument, Timestamp
-from messo.services import payload, review
+from messo.services import review
 from messo.services.lifecycle import PUBLICATION
+from messo.services.review_checks import differences
 
 _PATH = "/messo/v1/reviews"
 _ONE = _PATH + "/{service_id}"
@@ -124,7 +125,7 @@ class ReviewRoutes:
         await self.authenticate(request)
         async with self.pool.connection() as conn:
             found = await review.read(conn, request.path["service_id"])
-        changes = payload.differences(found.live, found.asked)
+        changes = differences(found.live, found.asked)
         return _json(
             Review(
                 found.id,

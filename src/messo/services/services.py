@@ -20,6 +20,7 @@ from messo.services import cidrs, contacts, payload
 from messo.services.lifecycle import PUBLICATION
 from messo.services.payload import Data
 from messo.services.permissions import DEFAULT, Permission
+from messo.services.topics import BY_ID
 
 queries = Queries("messo.services")
 
@@ -107,7 +108,7 @@ async def revoke(
 async def suspend_institution(
     conn: Connection, actor: str, institution: str, *, suspend: bool, reason: str
 ) -> None:
-    """Refuse all keys of an institution, or take them again."""
+    """Refuse all keys of an institution, or accept them again."""
     written = await conn.run(
         queries.suspend_institution, id=institution, at=clock.now() if suspend else None
     )
@@ -124,7 +125,7 @@ async def create_service(
     _check(new)
     service = new_id()
     data = Data(
-        name=new.name,
+        name=payload.one_line(new.name),
         description=new.description,
         department=new.department,
         require_secure_channel=new.require_secure_channels,
@@ -217,24 +218,39 @@ async def describe_service(
     service: str,
     description: str | None,
     metadata: Mapping[str, str],
+    topic_id: int | None = None,
 ) -> None:
     """Say what a service is for and how to reach it. What is not given stays; "" takes it away.
 
-    In both versions at once: operators do not ask for a review.
+    In both versions at once: operators do not ask for a review. Not while one is under way, which
+    is about what was submitted.
     """
     _check_description(description or "", {n: v for n, v in metadata.items() if v})
+    if topic_id is not None and topic_id not in BY_ID:
+        raise NotAcceptedError(f"a topic is one of 0 to {max(BY_ID)}")
+    await conn.row(queries.hold_service, id=service)
+    held = await conn.row(queries.find_service, id=service)
+    if held is None or held["state"] == "deleted":
+        raise NotAcceptedError(f"there is no {service}, or it is deleted")
+    if held["status"] == "submitted":
+        raise NotAcceptedError(
+            f"{service} is in review: decide that first (`messo service review`)"
+        )
+    now = clock.now()
     given = {
         "id": service,
         "description": description,
+        "topic_id": topic_id,
         "metadata": msgspec.json.encode(metadata).decode(),
         "emptied": [name for name, value in metadata.items() if not value],
-        "now": clock.now(),
+        "now": now,
     }
-    await conn.row(queries.hold_service, id=service)
-    if not await conn.run(queries.describe_service, **given):
-        raise NotAcceptedError(f"there is no {service}, or it is deleted")
+    await conn.run(queries.describe_service, **given)
     await conn.run(queries.describe_working, **given)
-    told = sorted(metadata) + ([] if description is None else ["description"])
+    await remember(conn, service, now, ["lifecycle"], [held["status"]])
+    told = sorted(metadata)
+    told += [] if description is None else ["description"]
+    told += [] if topic_id is None else ["topic"]
     await record(conn, actor, "service.describe", service, members=told)
 
 
@@ -250,7 +266,7 @@ async def set_postal_account(conn: Connection, actor: str, service: str, account
 async def suspend_service(
     conn: Connection, actor: str, service: str, *, suspend: bool, reason: str
 ) -> None:
-    """Refuse a service's keys, or take them again."""
+    """Refuse a service's keys, or accept them again."""
     written = await conn.run(
         queries.suspend_service, id=service, at=clock.now() if suspend else None
     )
@@ -263,23 +279,28 @@ async def suspend_service(
 async def set_state(conn: Connection, actor: str, service: str, state: str) -> None:
     """Move a service to draft, approved, published or deleted, whatever its institution is at.
 
-    What is in the work stays in it; a version that was never approved counts as approved with this.
+    A draft is one version: what is worked at becomes the live one when a service becomes a draft,
+    or stops being one. A version that was never approved counts as approved with this.
     """
     if state not in {"draft", "approved", "published", "deleted"}:
         raise NotAcceptedError("a service is draft, approved, published or deleted")
     await conn.row(queries.hold_service, id=service)
     held = await conn.row(queries.find_service, id=service)
-    now = clock.now()
-    if not held or not await conn.run(queries.set_state, id=service, state=state, now=now):
+    if held is None or held["state"] == "deleted":
         raise NotAcceptedError(f"there is no {service}, or it is deleted and stays so")
-    moved = await conn.row(
-        queries.set_status, id=service, state=state, before=held["state"], now=now
-    )
-    kinds, values = [], []
-    if moved:
-        kinds, values = ["lifecycle"], [moved["status"]]
-    if state in PUBLICATION and state != held["state"]:
-        kinds, values = [*kinds, "publication"], [*values, PUBLICATION[state]]
+    now, before = clock.now(), held["state"]
+    if "draft" in {before, state} and state != "deleted":
+        data = payload.live(payload.read(held["data"]))
+        await conn.run(queries.write_live, id=service, state=state, now=now, **data)
+    else:
+        await conn.run(queries.set_live_state, id=service, state=state, now=now)
+    moved = await conn.row(queries.set_status, id=service, state=state, before=before, now=now)
+    entries = [("lifecycle", moved["status"])] if moved else []
+    if state in PUBLICATION and state != before:
+        entries.append(("publication", PUBLICATION[state]))
+    if state == "draft" and before == "published":
+        entries.insert(0, ("publication", "unpublished"))
+    kinds, values = [kind for kind, _ in entries], [value for _, value in entries]
     await remember(conn, service, now, kinds, values)
     await changed(conn)
     await record(conn, actor, "service.state", service, state=state)
@@ -317,6 +338,8 @@ def _check(new: NewService) -> None:
         raise NotAcceptedError(f"the largest payment is 0 to {MAX_AMOUNT} euro cents")
     if wrong := cidrs.refusal(new.authorized_cidrs):
         raise NotAcceptedError(wrong)
+    if not payload.one_line(new.name):
+        raise NotAcceptedError("a service's name takes visible characters on one line")
     _check_description(new.description, new.metadata)
 
 
