@@ -149,13 +149,14 @@ class Request:
         self.id = new_id()
         self.answer_headers: list[tuple[bytes, bytes]] = []  # added to whatever is answered
         self._headers: dict[bytes, bytes] | None = None
-        # Whoever lets a request pass says here how to look again; see `still_allowed`.
-        self.again: Callable[[], Awaitable[object]] | None = None
+        # Whoever lets a request pass says here how to look again; see `still_allowed`. It is given
+        # the request and must not hold it: a circle is left to the collector, who makes all wait.
+        self.again: Callable[[Request], Awaitable[object]] | None = None
 
     async def still_allowed(self) -> None:
         """Look once more who asks: a key that died meanwhile must not write any more."""
         if self.again is not None:
-            await self.again()
+            await self.again(self)
 
     def header(self, name: bytes) -> str | None:
         """A header's value (latin-1), by lower-case name; of several the first."""

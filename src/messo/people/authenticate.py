@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from urllib.parse import urlsplit
 
 from messo.base.crypto import Secrets
@@ -135,7 +134,7 @@ class AuthenticatePeople:
             raise _suspended()
         if any_of and not set(access.permissions) & set(any_of):
             raise lacks(any_of, access.permissions)
-        request.again = partial(self.manager, request, need, *any_of)
+        request.again = lambda again: self.manager(again, need, *any_of)
         return Manager(access.institution_id, frozenset(access.permissions), access.actor)
 
     async def _person(self, conn: Connection, request: Request) -> Person:

@@ -1,7 +1,6 @@
 """The first gates of every institutions' route: the key, the address, the rate, the permission."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from functools import partial
 from typing import Literal
 
 from messo.base.crypto import key_digest
@@ -49,7 +48,7 @@ class Authenticate:
             )
         self._check_address(request, found, "this service's list of allowed networks")
         self._limit(request, found.rate_key)
-        request.again = partial(self.sender, request, *any_of)
+        request.again = lambda again: self.sender(again, *any_of)
         if found.permissions.isdisjoint(any_of):
             raise lacks(any_of, found.permissions)
         return found
@@ -64,7 +63,7 @@ class Authenticate:
             raise not_allowed("This is a service's key. Use a manage key of your institution.")
         self._check_address(request, found, "the list of allowed networks of this manage key")
         self._limit(request, key_digest(key).hex())
-        request.again = partial(self.manager, request, *any_of)
+        request.again = lambda again: self.manager(again, *any_of)
         if any_of and found.permissions.isdisjoint(any_of):
             raise lacks(any_of, found.permissions)
         return found
