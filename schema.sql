@@ -152,6 +152,22 @@ WITH (fillfactor='50');
 
 COMMENT ON TABLE events.counter IS 'The last position given to an event of each service.';
 
+CREATE TABLE events.figure (
+    bucket smallint NOT NULL,
+    service_id text NOT NULL COLLATE pg_catalog."C",
+    day date NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    about text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    number bigint NOT NULL
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE events.figure IS 'How much happened to the messages of each service on each day by Rome''s calendar. The bucket is of the service. Counted with the publication of each fact, from this release on. Numbers only: erasing a citizen leaves them.';
+
+COMMENT ON COLUMN events.figure.kind IS 'One of events/kinds.py. Those read are counted only where the citizen let the sender know at that time.';
+
+COMMENT ON COLUMN events.figure.about IS 'Of those rejected the reason, of those notified the channel; else empty.';
+
 CREATE TABLE events.log (
     bucket smallint NOT NULL,
     message_id text NOT NULL COLLATE pg_catalog."C",
@@ -499,6 +515,14 @@ CREATE TABLE operations.operator (
 
 COMMENT ON TABLE operations.operator IS 'Who may operate this installation; they log in by OpenID Connect.';
 
+CREATE TABLE operations.sample (
+    at timestamp with time zone NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    value double precision NOT NULL
+);
+
+COMMENT ON TABLE operations.sample IS 'How the work stood at each minute, for eight days: depth:<step>, age:<step> in seconds, and total:<kind>, what was counted of the day by then.';
+
 CREATE TABLE operations.seal (
     bucket smallint NOT NULL,
     number bigint NOT NULL,
@@ -794,10 +818,13 @@ CREATE TABLE services.history (
     reason text,
     data jsonb NOT NULL,
     at timestamp with time zone NOT NULL,
+    actor text,
     CONSTRAINT history_kind_check CHECK ((kind = ANY (ARRAY['lifecycle'::text, 'publication'::text])))
 );
 
 COMMENT ON TABLE services.history IS 'What became of each service, in order.';
+
+COMMENT ON COLUMN services.history.actor IS 'Who did it, as in the audit log; nothing of what is older than this column.';
 
 CREATE TABLE services.institution (
     id text NOT NULL COLLATE pg_catalog."C",
@@ -826,6 +853,14 @@ CREATE TABLE services.key (
 );
 
 COMMENT ON TABLE services.key IS 'Looked up by SHA-256; an encrypted copy because the contract gives keys back. No service: a manage key, of a group or of all.';
+
+CREATE TABLE services.key_use (
+    digest bytea NOT NULL,
+    used_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE services.key_use IS 'When each key was used last, to the hour; noted by the processes that answer requests, up to half a minute late. By the digest, so that a renewed key begins without.';
 
 CREATE TABLE services.lifecycle (
     service_id text NOT NULL COLLATE pg_catalog."C",
@@ -1090,6 +1125,9 @@ ALTER TABLE ONLY content.configuration
 ALTER TABLE ONLY events.counter
     ADD CONSTRAINT counter_pkey PRIMARY KEY (bucket, service_id);
 
+ALTER TABLE ONLY events.figure
+    ADD CONSTRAINT figure_pkey PRIMARY KEY (bucket, service_id, day, kind, about);
+
 ALTER TABLE ONLY events.log
     ADD CONSTRAINT log_pkey PRIMARY KEY (bucket, message_id, kind, about);
 
@@ -1171,6 +1209,9 @@ ALTER TABLE ONLY operations.audit
 ALTER TABLE ONLY operations.operator
     ADD CONSTRAINT operator_pkey PRIMARY KEY (login);
 
+ALTER TABLE ONLY operations.sample
+    ADD CONSTRAINT sample_pkey PRIMARY KEY (at, name);
+
 ALTER TABLE ONLY operations.seal
     ADD CONSTRAINT seal_pkey PRIMARY KEY (bucket, number);
 
@@ -1246,6 +1287,9 @@ ALTER TABLE ONLY services.institution
 ALTER TABLE ONLY services.key
     ADD CONSTRAINT key_pkey PRIMARY KEY (digest);
 
+ALTER TABLE ONLY services.key_use
+    ADD CONSTRAINT key_use_pkey PRIMARY KEY (digest);
+
 ALTER TABLE ONLY services.lifecycle
     ADD CONSTRAINT lifecycle_pkey PRIMARY KEY (service_id);
 
@@ -1295,6 +1339,8 @@ CREATE INDEX allowed_by_age ON content.allowed USING btree (bucket, expires_at);
 
 CREATE UNIQUE INDEX configuration_repeated ON content.configuration USING btree (institution_id, idempotency_key);
 
+CREATE INDEX figure_by_day ON events.figure USING btree (bucket, day);
+
 CREATE INDEX webhook_of_service ON events.webhook USING btree (service_id);
 
 CREATE UNIQUE INDEX webhook_repeated ON events.webhook USING btree (institution_id, idempotency_key);
@@ -1325,11 +1371,21 @@ CREATE INDEX message_failed ON messages.message USING btree (bucket, id) WHERE (
 
 CREATE INDEX message_of_citizen ON messages.message USING btree (bucket, fiscal_code, id);
 
+CREATE INDEX message_of_service ON messages.message USING btree (bucket, service_id, id);
+
 CREATE INDEX report_of_service ON messages.report USING btree (bucket, service_id, reported_at);
 
 CREATE INDEX letter_of_citizen ON notifications.letter USING btree (bucket, fiscal_code);
 
 CREATE INDEX web_push_device_of_citizen ON notifications.web_push_device USING btree (bucket, fiscal_code);
+
+CREATE INDEX audit_of_action ON operations.audit USING btree (bucket, action, id);
+
+CREATE INDEX audit_of_actor ON operations.audit USING btree (bucket, actor, id);
+
+CREATE INDEX audit_of_seal ON operations.audit USING btree (bucket, seal, id);
+
+CREATE INDEX audit_of_subject ON operations.audit USING btree (bucket, subject, id);
 
 CREATE INDEX audit_unsealed ON operations.audit USING btree (bucket, id) WHERE (seal IS NULL);
 

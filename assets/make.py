@@ -1,4 +1,4 @@
-"""Makes src/messo/inbox/static/vendor: what our pages take from the npm registry.
+"""Makes src/messo/pages/static/vendor: what our pages take from the npm registry.
 
 package.json names the packages and versions, assets/integrity.json pins their tarballs, and
 assets/icons.txt lists the icons that stay in the sprite. The folder carries a stamp of all of
@@ -20,7 +20,7 @@ from typing import NamedTuple
 # Modules that only a fetch needs are imported there: the stamp is looked at before every start.
 
 ROOT = Path(__file__).resolve().parent.parent
-STATIC = ROOT / "src" / "messo" / "inbox" / "static"
+STATIC = ROOT / "src" / "messo" / "pages" / "static"
 STAMP = ".stamp"
 TEXT = {".css", ".js", ".svg"}
 

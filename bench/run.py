@@ -8,6 +8,7 @@ from rich.table import Table
 
 from bench import (
     accept,
+    consoles,
     inbox,
     logins,
     markdown,
@@ -29,6 +30,7 @@ ALL = {
     "together": together.run,
     "reads": reads.run,
     "inbox": inbox.run,
+    "consoles": consoles.run,
     "markdown": markdown.run,
     "notices": notices.run,
     "remote": remote.run,

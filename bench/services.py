@@ -64,7 +64,7 @@ async def _fill(made: Ground) -> tuple[str, str, str]:
         manager = Manager(institution, frozenset(DEFAULT), "bench")
         group = str((await groups.create(conn, secrets, manager, "Tutti", []))["id"])
         pair = await keys.read_pair(conn, secrets, group)
-        await _add_services(conn, institution, group)
+        await add_services(conn, institution, group)
         identity = Identity(made.citizens[0], "Anna", "Prova", "https://www.spid.gov.it/SpidL2")
         life = timedelta(hours=12)
         token = await open_session(conn, identity, "client", "bench", Limits(life, life))
@@ -74,7 +74,7 @@ async def _fill(made: Ground) -> tuple[str, str, str]:
     return master["primary"], pair["primary"], token
 
 
-async def _add_services(conn: Connection, institution: str, group: str) -> None:
+async def add_services(conn: Connection, institution: str, group: str | None) -> None:
     """One as the program makes it, and copies of that one under other names and places."""
     data = Data(
         name="Servizio 0",
@@ -84,7 +84,9 @@ async def _add_services(conn: Connection, institution: str, group: str) -> None:
         metadata={"scope": "LOCAL", "privacy_url": "https://example.org/p", "email": "a@b.example"},
     )
     first = new_id()
-    await insert_service(conn, first, institution, data, state="published", group_id=group)
+    await insert_service(
+        conn, first, institution, data, actor="bench", state="published", group_id=group
+    )
     ids = [new_id() for _ in range(SERVICES - 1)]
     await conn.raw.execute(
         """

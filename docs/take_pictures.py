@@ -126,14 +126,55 @@ def take_signing_on(page: Page, base: str, size: str) -> None:
     take(page, base, "access", size, "/data/access")
 
 
-def take_console(page: Page, base: str, size: str) -> None:
-    """A login of the institution's admin, and an invitation as it is opened."""
+def enter_console(page: Page, base: str, name: str) -> str:
+    """Log somebody in; the address of their institution's pages, "" for an operator."""
     page.goto(f"{base}/console/login")
-    page.get_by_role("button", name="Teresa Bellini").click()
+    page.get_by_role("button", name=name).click()
     page.wait_for_url(f"{base}/console")
-    take(page, base, "console", size, "")
-    (mine,) = page.request.get(f"{base}/messo/v1/me").json()["memberships"]
-    invitations = f"{base}/messo/v1/institutions/{mine['institution_id']}/invitations"
+    town = page.locator("a[href^='/console/institutions/']")
+    return str(town.first.get_attribute("href")) if town.count() else ""
+
+
+def take_console(page: Page, base: str, size: str) -> None:
+    """What an institution's admin sees, a message from its first word to its life, an invitation."""
+    town = enter_console(page, base, "Teresa Bellini")
+    take(page, base, "console", size, town)
+    take(page, base, "console-services", size, f"{town}/services")
+    take(page, base, "figures", size, f"{town}/figures")
+    page.goto(f"{base}{town}/services")
+    page.get_by_role("link", name="Centri estivi").click()
+    page.wait_for_load_state()
+    page.goto(f"{page.url}/edit")
+    take(page, base, "service-form", size, "")
+    write(page, base, town)
+    take(page, base, "write", size, "")
+    page.get_by_role("button", name="Controlla e invia").click()
+    page.locator("#reach").wait_for()
+    take(page, base, "check", size, "")
+    page.get_by_role("button", name="Invia", exact=True).click()
+    page.locator(".timeline .at-good").nth(2).wait_for()  # the copy by e-mail
+    take(page, base, "timeline", size, "")
+    invite(page, base, town.rpartition("/")[2], size)
+
+
+def write(page: Page, base: str, town: str) -> None:
+    """A message to Giulia, up to the point where it could be sent."""
+    page.goto(f"{base}{town}/write")
+    page.locator("select[name=service]").select_option(label="Anagrafe e tributi")
+    page.locator("input[name=fiscal_code]").fill("FRRGLI85E50Y101P")
+    page.locator("input[name=subject]").fill("Il tuo appuntamento in biblioteca")
+    page.locator("textarea[name=markdown]").fill(
+        "Ciao Giulia,\n\nla stanza per il tuo gruppo di lettura è prenotata: **giovedì alle 17.30**, "
+        "al secondo piano della biblioteca.\n\nSe non puoi venire faccelo sapere entro mercoledì, "
+        "così la diamo a un altro gruppo."
+    )
+    page.frame_locator("#preview iframe >> nth=0").get_by_text("secondo piano").wait_for()
+    page.wait_for_timeout(800)
+
+
+def invite(page: Page, base: str, institution_id: str, size: str) -> None:
+    """An invitation as it is opened from its mail."""
+    invitations = f"{base}/messo/v1/institutions/{institution_id}/invitations"
     name = {"desktop": "nora", "phone": "sara"}[size]  # a while between two to one address
     invited = {"email": f"{name}@example.org", "role": "editor"}
     made = page.request.post(invitations, data=invited)
@@ -148,6 +189,17 @@ def take_console(page: Page, base: str, size: str) -> None:
     link = page.frame_locator("iframe").locator("a[href*='/console/invitation']").first
     page.goto(str(link.get_attribute("href")))
     take(page, base, "invitation", size, "")
+
+
+def take_operating(page: Page, base: str, size: str) -> None:
+    """What an operator sees."""
+    enter_console(page, base, "Olga Operti")
+    take(page, base, "operate", size, "/console/operate")
+    take(page, base, "queues", size, "/console/operate/queues")
+    page.goto(f"{base}/console/operate/reviews")
+    page.get_by_role("link", name="Mensa scolastica").click()
+    page.wait_for_load_state()
+    take(page, base, "review", size, "")
 
 
 def take_paid(page: Page, base: str, size: str) -> None:
@@ -214,6 +266,8 @@ def main() -> None:
                     page.context.close()
                     page = open_window(browser, width)
                     take_console(page, base, size)
+                    page.context.clear_cookies()
+                    take_operating(page, base, size)
                     page.context.close()
                 browser.close()
         finally:

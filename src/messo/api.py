@@ -30,6 +30,7 @@ from messo.messages.mailbox_routes import MailboxRoutes
 from messo.messages.reach import ProfileReader
 from messo.messages.remote_routes import RemoteRoutes
 from messo.messages.routes import MessageRoutes
+from messo.messages.send import Send
 from messo.messages.status import MessageReader
 from messo.messages.submit import Accept
 from messo.notifications.channels import BounceRoutes
@@ -137,6 +138,17 @@ class _Managers:
         return request.header(KEY_HEADER) is None and self.people.asks(request)
 
 
+def sending(settings: Settings, pool: Pool, senders: Senders) -> Send:
+    """How a message is sent, by a key or by somebody who is logged in."""
+    return Send(
+        senders.content.configurations,
+        senders.guard,
+        senders.accept,
+        Advise(KnownSites(pool, lambda: senders.directory.version), settings.sandbox),
+        settings.check_notice_numbers,
+    )
+
+
 def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list[Route]:
     """The API of the institutions, one line per room."""
     authenticate = Authenticate(
@@ -163,15 +175,11 @@ def institution_routes(settings: Settings, pool: Pool, senders: Senders) -> list
     return [
         *MessageRoutes(
             authenticate=authenticate,
-            configurations=content.configurations,
-            guard=senders.guard,
-            accept=senders.accept,
-            advise=Advise(KnownSites(pool, lambda: senders.directory.version), settings.sandbox),
+            send=sending(settings, pool, senders),
             messages=senders.messages,
             profiles=senders.profiles,
             pool=pool,
             body_limit=settings.body_limit,
-            check_digits=settings.check_notice_numbers,
             payment_state=lookup(senders.live),
         ).routes(),
         *ReminderRoutes(event_reader, pool).routes(),

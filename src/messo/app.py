@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from messo import documents
+from messo import console_parts, documents
 from messo.api import (
     Content,
     Fetchers,
@@ -29,7 +29,6 @@ from messo.console import site as console
 from messo.content import Ask, Configurations, Fetch, PdfCheck, make_outbound
 from messo.front import App
 from messo.inbox import site
-from messo.inbox.assets import asset_url
 from messo.login import (
     LoginFlow,
     Provider,
@@ -107,29 +106,25 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     live = Live(pool, outside.node)
     test = _test_node(settings)
     keys = Keys(pool, secrets)
-    people = _people(settings, managing, secrets)
-    institutions = institution_routes(
-        settings,
-        pool,
-        Senders(
-            directory,
-            guard,
-            accept,
-            messages,
-            profiles,
-            secrets,
-            outside.institutions,
-            content,
-            live,
-            people,
-            managing,
-        ),
+    senders = Senders(
+        directory,
+        guard,
+        accept,
+        messages,
+        profiles,
+        secrets,
+        outside.institutions,
+        content,
+        live,
+        _people(settings, managing, secrets),
+        managing,
     )
+    institutions = institution_routes(settings, pool, senders)
     # Without a mail server nobody could follow the link of a mail.
     letters = outside.letters if outside.mailer else None
     send_validation = letters.queue_validation if letters else None
     of_people = people_routes(
-        settings, managing, secrets, people, letters.queue_invitation if letters else None
+        settings, managing, secrets, senders.people, letters.queue_invitation if letters else None
     )
     citizens = citizen_routes(
         settings, pool, secrets, flow, Fetchers(send_validation, fetch, live, test)
@@ -146,8 +141,8 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
             *site.routes(),
         ]
     )
-    pages.state.console = console.make(
-        pool, secrets, settings, staff_flow(settings, secrets, to_staff), asset_url
+    pages.state.console = console_parts.make(
+        settings, pool, senders, staff_flow(settings, secrets, to_staff), outside
     )
     pages.state.site = site.make(
         pool,
@@ -168,6 +163,7 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     background = [
         asyncio.create_task(directory.keep_fresh()),
         asyncio.create_task(guard.record_for_ever()),
+        asyncio.create_task(directory.uses.write_for_ever()),
     ]
     try:
         if sandbox:
@@ -185,7 +181,7 @@ async def start(settings: Settings, database_url: str, secrets: Secrets) -> Asyn
     finally:
         for queue in queues:
             await queue.close()
-        await _stop(background, guard)
+        await _stop(background, guard, directory)
         if sandbox:
             await sandbox.stop()
         for one in (
@@ -208,12 +204,16 @@ async def _check(pool: Pool) -> None:
         await migrate.check(conn)
 
 
-async def _stop(background: Sequence[asyncio.Task[None]], guard: Guard) -> None:
+async def _stop(
+    background: Sequence[asyncio.Task[None]], guard: Guard, directory: Directory
+) -> None:
     for task in background:
         task.cancel()
     await asyncio.gather(*background, return_exceptions=True)
     with contextlib.suppress(Exception):  # a database that is gone cannot take it
         await guard.close()
+    with contextlib.suppress(Exception):
+        await directory.uses.write()
 
 
 def _people(settings: Settings, pool: Pool, secrets: Secrets) -> AuthenticatePeople:

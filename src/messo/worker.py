@@ -15,13 +15,14 @@ from messo.base.db import Connection, Pool
 from messo.base.outward import Outward
 from messo.base.work import Periodic, Step, Worker
 from messo.content import forget as forget_announced
-from messo.events import hand_on, publish
+from messo.erasers import erasers
+from messo.events import figures, hand_on, publish
 from messo.events import upkeep as events_upkeep
 from messo.login import forget as forget_logins
-from messo.messages import archive, mailbox, process, retention, search
+from messo.messages import archive, process, retention, search
 from messo.notifications import DISPATCH, Channel, deliver, dispatch, letters, upkeep
 from messo.notifications.channels import BounceMailbox
-from messo.operations import audit
+from messo.operations import audit, samples
 from messo.outside import Outside
 from messo.payments import Node, ask, watch
 from messo.payments import upkeep as payments_upkeep
@@ -30,7 +31,6 @@ from messo.people.sessions import forget as forget_people
 from messo.recipients import count_enrolled
 from messo.recipients.archive import Others, forget_old
 from messo.recipients.carry_out import CarryOut
-from messo.recipients.erase import Eraser
 from messo.reminders import Window, hand_over, not_any_more, plan
 from messo.reminders import upkeep as reminders_upkeep
 from messo.sandbox import habits
@@ -88,7 +88,7 @@ def window(settings: Settings) -> Window:
 
 def periodics(settings: Settings, secrets: Secrets, outside: Outside) -> list[Periodic]:
     """Steps that run once per period, by whichever worker comes first."""
-    keep_keys = timedelta(hours=max(24, settings.keep_idempotency_hours))
+    keep_keys = retention.keys_kept(settings.keep_idempotency_hours)
     asked = CarryOut(
         archive.letters,
         others(secrets),
@@ -98,6 +98,7 @@ def periodics(settings: Settings, secrets: Secrets, outside: Outside) -> list[Pe
     )
     return [
         Periodic("operations.seal", timedelta(seconds=10), audit.seal),
+        Periodic(samples.STEP, samples.EVERY, samples.sampling(figures.totals)),
         Periodic("recipients.count", timedelta(minutes=5), count_enrolled),
         Periodic("recipients.data_requests", timedelta(seconds=10), asked.run),
         Periodic("recipients.forget", timedelta(minutes=1), forget_old),
@@ -151,17 +152,6 @@ def bounces(settings: Settings, secrets: Secrets) -> list[Periodic]:
         return []
     found = BounceMailbox(Path(settings.mail_bounces), secrets, settings.mail_return_path)
     return [Periodic("notifications.bounces", timedelta(seconds=30), found.run)]
-
-
-def erasers(channels: Sequence[Channel], secrets: Secrets) -> list[Eraser]:
-    """What rooms above the citizens' own forget, when one is erased."""
-    return [
-        upkeep.eraser(channels),
-        payments_upkeep.erase,
-        reminders_upkeep.erase,
-        sso_upkeep.eraser(secrets),
-        mailbox.erase,
-    ]
 
 
 @contextlib.asynccontextmanager

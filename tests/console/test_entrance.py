@@ -1,6 +1,7 @@
 """The way into the console and out of it, through the sandbox's identity provider."""
 
 import dataclasses
+import re
 
 import httpx
 import pytest
@@ -46,12 +47,11 @@ async def test_somebody_logs_in_and_sees_who_and_where_they_are(
     assert "Hello, Anna Bianchi" in alone
     assert "anna.bianchi" in alone
     assert "You are not part of any institution yet" in alone
-    assert "You operate" not in alone
+    assert "/console/operate" not in alone
     async with pool.transaction() as conn:
         await operators.add(conn, "tests", "anna.bianchi")
     operator = (await colleague.client.get("/console")).text
-    assert "You operate this installation" in operator
-    assert "messo service review" in operator
+    assert 'href="/console/operate"' in operator
     assert "You are not part of any institution yet" not in operator
     async with pool.transaction() as conn:
         await put_member(
@@ -59,7 +59,8 @@ async def test_somebody_logs_in_and_sees_who_and_where_they_are(
         )
     both = (await colleague.client.get("/console")).text
     assert "Editor: services" in both
-    assert "You operate this installation" in both
+    assert "Comune" in both
+    assert 'href="/console/operate"' in both
 
 
 async def test_what_is_kept_of_a_login(
@@ -188,18 +189,30 @@ async def test_a_login_that_was_stopped_says_so_in_both_languages(colleague: Col
         assert COOKIE not in colleague.client.cookies
 
 
-async def test_every_page_is_kept_by_nobody_and_runs_nothing(colleague: Colleague) -> None:
+async def test_every_page_is_kept_by_nobody_and_runs_only_our_scripts(
+    colleague: Colleague,
+) -> None:
     await colleague.log_in("ida")
     for path, status in (("/console", 200), ("/console/nothing", 404), ("/console/callback", 403)):
         page = await colleague.client.get(path)
         assert page.status_code == status
         assert page.headers["cache-control"] == "no-store"
+        assert page.headers["referrer-policy"] == "no-referrer"
         policy = page.headers["content-security-policy"]
-        assert policy.startswith("default-src 'none'; style-src 'self';")
-        assert "script" not in policy
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+        assert "unsafe" not in policy
         assert "frame-ancestors 'none'" in policy
-        assert "<script" not in page.text
+        assert re.findall(r"<script[^>]*>(?!</script>)", page.text) == []
         assert "style=" not in page.text
+
+
+async def test_the_language_is_chosen_on_any_page_and_stays(colleague: Colleague) -> None:
+    await colleague.log_in("ida")
+    chosen = await colleague.client.post("/language", data={"language": "it", "back": "/console"})
+    assert (chosen.status_code, chosen.headers["location"]) == (303, "/console")
+    page = await colleague.client.get("/console", headers={"Accept-Language": "en"})
+    assert '<html lang="it">' in page.text
+    assert "I tuoi enti" in page.text
 
 
 def test_over_https_cookies_have_the_prefix_that_only_we_can_set_them_with(

@@ -20,7 +20,7 @@ import structlog
 from assets import make
 from starlette.applications import Starlette
 
-from messo.inbox.assets import Assets
+from messo.pages.assets import Assets
 
 CSS = b"body { color: #17324d }\n" * 20
 WOFF2 = b"wOF2 and so on"

@@ -11,7 +11,7 @@ import pytest
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
 from messo.base.work import Worker
-from messo.inbox.languages import ROME
+from messo.pages.languages import ROME
 from messo.recipients import DataRequest, ServiceChoice, history, put_choice, state
 from messo.recipients.history import Note, note
 from tests.conftest import Running

@@ -11,7 +11,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from messo.inbox.languages import Texts
+from messo.pages.languages import Texts
 
 INBOX = Path(str(files("messo.inbox")))
 TEMPLATES = sorted((INBOX / "templates").glob("*.html"))
@@ -100,6 +100,6 @@ def test_no_text_stands_outside_the_catalogue(path: Path) -> None:
 )
 def test_moments_at_the_ends_of_time_can_be_shown(moment: datetime) -> None:
     """A due date of the year 9999 in Rome would be one of the year 10000."""
-    texts = Texts("it")
+    texts = Texts("it", "messo.inbox")
     for shown in (texts.day, texts.moment, texts.hour, texts.short):
         assert shown(moment)

@@ -133,6 +133,8 @@ async def test_two_servers_and_three_services_stop_together_at_the_threshold(
     assert len(held) == 1
     assert held[0]["recipients"] >= THRESHOLD
     assert held[0]["name"] == "Comune"
+    assert held[0]["service_name"] in {"Uno", "Due", "Tre"}
+    assert held[0]["fingerprint"] == fingerprint("Chiusura della piazza", TEXT, "")
 
 
 def folded(number: int, code: str) -> dict[str, Any]:
@@ -245,6 +247,39 @@ async def test_an_operator_lets_an_institution_past_within_a_second(
     assert [tuple(row) for row in audited] == [("operator", "Evacuazione")]
     assert [(row["reason"], row["allowed_by"]) for row in listed] == [("Evacuazione", "operator")]
     await until_refused(running, caller, seconds=3)
+
+
+async def test_an_allowance_is_taken_back(running: Running, town: Institution, pool: Pool) -> None:
+    assert accepted(await send_all([running.client], town.services, PEOPLE[:320])) < 320
+    async with pool.transaction() as conn:
+        await guard.allow(conn, "operator", town.id, 2, "Evacuazione")
+    caller, began = town.services[0], time.monotonic()
+    while accepted(await send_all([running.client], [caller], PEOPLE[:1])) == 0:
+        assert time.monotonic() - began < 1
+        await asyncio.sleep(0.02)
+    async with pool.transaction() as conn:
+        assert await guard.end_allowance(conn, "operator", town.id)
+        assert not await guard.end_allowance(conn, "operator", town.id)
+        audited = await conn.raw.fetch(
+            "SELECT actor FROM operations.audit "
+            "WHERE action = 'guard.end_allowance' AND subject = $1",
+            town.id,
+        )
+    assert [row["actor"] for row in audited] == ["operator"]
+    await until_refused(running, caller, seconds=2)
+
+
+async def test_operators_see_the_threshold_in_force(pool: Pool) -> None:
+    async with pool.transaction() as conn:
+        await conn.raw.execute(
+            "INSERT INTO recipients.census (enrolled, counted_at) VALUES (30001, now()) "
+            "ON CONFLICT (one) DO UPDATE SET enrolled = excluded.enrolled"
+        )
+        bound = await guard.threshold(conn, 1000, 0.1)
+        assert (bound.enrolled, bound.in_force) == (30001, 3001)
+        assert (await guard.threshold(conn, 5000, 0.1)).in_force == 5000
+        await conn.raw.execute("DELETE FROM recipients.census")
+        assert (await guard.threshold(conn, 1000, 0.1)).in_force == 1000
 
 
 async def until_refused(running: Running, caller: Caller, seconds: float) -> None:

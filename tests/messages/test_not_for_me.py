@@ -11,9 +11,10 @@ from messo.base.work import Worker
 from messo.messages import mailbox, reports
 from messo.recipients.profile import Profile, create_profiles
 from messo.sandbox.fiscal_codes import many
+from messo.services.services import NewService
 from tests.conftest import Running
 from tests.messages.mail import Mail
-from tests.world import AUTO, Caller, World
+from tests.world import AUTO, Caller, World, add_service
 
 CITIZENS = iter(many(500)[400:])
 
@@ -127,3 +128,39 @@ async def test_the_largest_share_comes_first(pool: Pool) -> None:
         shares = [one.share for one in await reports.reported_services(conn)]
     assert shares == sorted(shares, reverse=True)
     assert all(0 < share <= 1 for share in shares)
+
+
+async def test_an_institution_sees_the_reports_of_all_its_services(
+    pool: Pool, mail: Mail, world: World
+) -> None:
+    async with pool.transaction() as conn:
+        first, second = [
+            await add_service(conn, world.secrets, world.anna.institution, NewService(name))
+            for name in ("Mensa", "Scuolabus")
+        ]
+    reported = []
+    for caller in (first, second, first, world.bruno, first):
+        citizen = await enrol(pool)
+        message_id = await mail.send(caller, citizen)
+        await report(pool, citizen, message_id)
+        if caller is not world.bruno:
+            reported.append((message_id, caller.id))
+    async with pool.transaction() as conn:
+        # Two at the very same moment.
+        await conn.raw.execute(
+            "UPDATE messages.report SET reported_at = now() WHERE message_id = ANY($1)",
+            [message_id for message_id, _ in reported[:2]],
+        )
+        of = [first.id, second.id]
+        pages = [await reports.reports(conn, of, limit=1)]
+        while pages[-1].next is not None:
+            assert len(pages) < 10, "it never ends"
+            pages.append(await reports.reports(conn, of, pages[-1].next, limit=1))
+        again = await reports.reports(conn, of, "1-\x00", limit=1)
+    rows = [row for page in pages for row in page.rows]
+    assert sorted((row.message_id, row.service_id) for row in rows) == sorted(reported)
+    assert [row.reported_at for row in rows] == sorted(
+        (row.reported_at for row in rows), reverse=True
+    )
+    assert {row.service_name for row in rows} == {"Mensa", "Scuolabus"}
+    assert again == pages[0]

@@ -95,6 +95,13 @@ async def test_an_added_entry_is_noticed(pool: Pool) -> None:
     assert found == [f"seal 2 of bucket {entry['bucket']} does not match its entries"]
 
 
+async def test_what_is_not_sealed_yet_is_no_fault(pool: Pool) -> None:
+    async with pool.transaction() as conn:
+        for number in range(20):
+            await record(conn, "op", "test.act", f"fresh {number}")
+        assert await audit.verify(conn) == []
+
+
 @pytest.mark.parametrize("number", [1, 2, 3])
 async def test_a_removed_seal_is_noticed(pool: Pool, number: int) -> None:
     found = await broken(pool, "DELETE FROM operations.seal WHERE number = $1", number)

@@ -136,7 +136,7 @@ def get(document: dict[str, Any], path: str) -> tuple[int, dict[str, str], str]:
 
 def real_document() -> dict[str, Any]:
     nothing: Any = None
-    routes = MessageRoutes(*[nothing] * 9).routes()
+    routes = MessageRoutes(*[nothing] * 6).routes()
     return openapi.document(
         routes, title="Messo", version="1", about="All.", server="http://127.0.0.1:8080"
     )

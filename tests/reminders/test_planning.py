@@ -11,6 +11,7 @@ from messo.base.db import Pool
 from messo.base.http import Problem
 from messo.cli import cli
 from messo.commands.database import StoppedError
+from messo.erasers import erasers
 from messo.messages import mailbox
 from messo.recipients.erase import erase_now
 from messo.recipients.update import Wishes, amend
@@ -18,7 +19,6 @@ from messo.reminders import Window, upkeep
 from messo.reminders.hand_over import hand_over
 from messo.reminders.plan import plan_messages
 from messo.reminders.schedules import change_days, read_schedule
-from messo.worker import erasers
 from tests.reminders import acts
 from tests.reminders.conftest import Start
 from tests.reminders.simulated import Act, Citizen, Scenario, Simulated, first_message

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import pytest
 
 from messo.base.ids import new_id
-from messo.inbox.languages import Language, Texts
 from messo.inbox.sso_history import words
+from messo.pages.languages import Language, Texts
 from messo.sso.export import access_object, csv_head, csv_rows, json_members
 from messo.sso.history import OUTCOMES, Access
 
@@ -41,7 +41,7 @@ FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t1", "\r1", "\n1", '=HYPERLINK("ht
 
 
 def parsed(language: Language, *accesses: Access) -> list[list[str]]:
-    said = words(Texts(language))
+    said = words(Texts(language, "messo.inbox"))
     written = (csv_head(said) + csv_rows(accesses, said)).decode()
     assert written.endswith("\r\n")
     return list(csv.reader(io.StringIO(written, newline=""), strict=True))
@@ -95,7 +95,7 @@ def test_a_formula_is_only_text(name: str) -> None:
 
 def test_a_formula_behind_a_separator_stays_in_its_cell() -> None:
     """A spreadsheet that speaks Italian takes semicolons for the ends of cells."""
-    said = words(Texts("it"))
+    said = words(Texts("it", "messo.inbox"))
     for name in ("a;=1+1;b", "a\t=1", "a\r\n=1", "\t=1", ";=1", "a;\n@1"):
         written = csv_rows([replace(ACCESS, service_name=name)], said).decode()
         for row in csv.reader(io.StringIO(written, newline=""), delimiter=";"):
@@ -105,7 +105,7 @@ def test_a_formula_behind_a_separator_stays_in_its_cell() -> None:
 
 @pytest.mark.parametrize("language", ["it", "en"])
 def test_every_outcome_and_datum_has_words(language: Language) -> None:
-    said = words(Texts(language))
+    said = words(Texts(language, "messo.inbox"))
     many = [replace(ACCESS, outcome=outcome) for outcome in OUTCOMES]
     told = [row[5] for row in parsed(language, *many)[1:]]
     assert all(told)

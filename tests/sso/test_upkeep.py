@@ -14,6 +14,7 @@ from messo.base.crypto import Secrets
 from messo.base.db import Pool
 from messo.base.ids import lowest_id, new_id
 from messo.base.work import Worker
+from messo.erasers import erasers
 from messo.recipients.erase import erase_now
 from messo.sso import upkeep
 from messo.sso.logout import unseal
@@ -63,7 +64,7 @@ async def test_the_worker_puts_them_into_the_archive_and_erases_them(
         await add_consent(pool, fiscal_code, client)
     async with pool.transaction() as conn:
         assert "access.json" in await built.others(secrets)(conn, mine)
-        await erase_now(conn, mine, built.erasers([], secrets), secrets, "operator")
+        await erase_now(conn, mine, erasers([], secrets), secrets, "operator")
     assert await traces(pool, mine) == {"recipients.data_request": 1}  # until the sweep
     assert (await traces(pool, theirs)).keys() >= {"sso.access", "sso.consent"}
 

@@ -1,6 +1,6 @@
 """The time as everything in Messo reads it: aware, UTC, and only from here."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 _ROME = ZoneInfo("Europe/Rome")
@@ -17,6 +17,14 @@ def day_in_rome(moment: datetime) -> date:
         return moment.astimezone(_ROME).date()
     except OverflowError:
         return moment.date()
+
+
+def day_begins(day: date) -> datetime:
+    """The first moment of a day by Rome's calendar; the earliest there is where UTC has none."""
+    try:
+        return datetime.combine(day, time(), _ROME).astimezone(UTC)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def to_wire(moment: datetime) -> str:

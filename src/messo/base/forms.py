@@ -29,15 +29,15 @@ class Form:
         return name in self.fields
 
 
-async def read_form(request: Request) -> Form:
-    """The form of a POST. `Problem` 400, 413 or 415 if it is not one of ours."""
+async def read_form(request: Request, limit: int = _LIMIT) -> Form:
+    """The form of a POST, of at most so many bytes. `Problem` 400, 413 or 415 if it is none of ours."""
     fields: dict[str, list[str]] = {}
-    for name, value in await read_fields(request):
+    for name, value in await read_fields(request, limit):
         fields.setdefault(name, []).append(value)
     return Form(fields)
 
 
-async def read_fields(request: Request) -> list[tuple[str, str]]:
+async def read_fields(request: Request, limit: int = _LIMIT) -> list[tuple[str, str]]:
     """The fields of a form in their order. `Problem` 400, 413 or 415 if it is none."""
     media = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media != "application/x-www-form-urlencoded":
@@ -45,7 +45,7 @@ async def read_fields(request: Request) -> list[tuple[str, str]]:
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > _LIMIT:
+        if len(body) > limit:
             raise Problem(413, "Payload too large", "This form is too large.")
     try:
         text = body.decode("ascii")

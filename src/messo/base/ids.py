@@ -3,7 +3,7 @@
 import os
 import random
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
@@ -35,6 +35,14 @@ def new_id() -> str:
 def lowest_id(moment: datetime) -> str:
     """The id below which every id is older than this moment (to the millisecond)."""
     return _written(int(moment.timestamp() * 1000) << _RANDOM_BITS)
+
+
+def moment_of(identifier: str) -> datetime:
+    """When a ULID was made, to the millisecond."""
+    milliseconds = 0
+    for sign in identifier[:10]:
+        milliseconds = milliseconds << 5 | _ALPHABET.index(sign)
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _written(value: int) -> str:

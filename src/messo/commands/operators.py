@@ -79,10 +79,10 @@ def citizen_erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Erase everything about a citizen, at once and for good."""
+    from messo.erasers import erasers
     from messo.messages.checks import path_fiscal_code
     from messo.outside import Outside
     from messo.recipients.erase import erase_now
-    from messo.worker import erasers
 
     code = path_fiscal_code(fiscal_code)
     settings = Settings.read()

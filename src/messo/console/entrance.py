@@ -3,10 +3,11 @@
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.console.texts import TEXTS
-from messo.console.visit import HOME, Afterwards, Visit, log_in_at, open_page, person_page, redirect
+from messo.console import explained, roles_shown
+from messo.console.explained import gettext
+from messo.console.visit import HOME, Afterwards, Visit, log_in_at, open_page, person_page
 from messo.login import LoginError, local_path
-from messo.operations.operators import is_operator
+from messo.pages.edge import redirect
 from messo.people.members import memberships_of
 from messo.people.sessions import close_session
 from messo.people.staff_login import log_in
@@ -29,12 +30,11 @@ async def show_landing(visit: Visit) -> Response:
 
 async def show_home(visit: Visit) -> Response:
     """Who you are, and where."""
-    login = visit.visitor.login
     return visit.page(
         "home.html",
-        memberships=await memberships_of(visit.conn, login),
-        is_operator=await is_operator(visit.conn, login),
-        joined=visit.request.query_params.get("done") == "joined",
+        memberships=await memberships_of(visit.conn, visit.visitor.login),
+        roles=roles_shown.shown(visit.texts),
+        done=visit.done({"joined": gettext("Done: you are in.")}),
     )
 
 
@@ -92,13 +92,9 @@ async def leave_stranger(_: Visit) -> Response:
 
 def _failed(visit: Visit, error: LoginError) -> Response:
     status = 503 if error.reason in {"provider_down", "not_configured"} else 403
-    about = f"login_{error.reason}"
-    return visit.problem(
-        status,
-        "login",
-        about=about if about in TEXTS[visit.language] else "login_refused",
-        again=log_in_at(_within(error.return_to)),
-    )
+    again = "" if error.reason == "not_configured" else log_in_at(_within(error.return_to))
+    about = explained.LOGIN.get(error.reason, "")
+    return visit.problem(status, "login", about=about, again=again)
 
 
 def _within(path: str) -> str:

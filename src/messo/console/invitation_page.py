@@ -9,7 +9,9 @@ from starlette.routing import Route
 
 from messo.base.crypto import SecretError, Secrets
 from messo.base.http import Problem
-from messo.console.visit import HOME, Visit, log_in_at, open_page, person_page, redirect
+from messo.console import roles_shown
+from messo.console.visit import HOME, Visit, log_in_at, open_page, person_page
+from messo.pages.edge import redirect
 from messo.people.invitations import Invitation, accept, look
 
 _PATH = f"{HOME}/invitation"
@@ -70,7 +72,8 @@ def _page(visit: Visit, found: Invitation, token: str) -> Response:
     return visit.page(
         "invitation.html",
         invitation=found,
-        shown=_mark(visit.site.secrets, token),
+        roles=roles_shown.shown(visit.texts),
+        mark=_mark(visit.site.secrets, token),
         log_in=log_in_at(_PATH),
     )
 

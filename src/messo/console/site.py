@@ -3,23 +3,32 @@
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from messo.base.crypto import Secrets
-from messo.base.db import Pool
-from messo.console import entrance, invitation_page
-from messo.console.rendering import AssetUrl, Renderer
-from messo.console.visit import HOME, Site, Visit, open_page
-from messo.login import Flow, web_limits
-from messo.people.staff_claims import Staff
-from messo.people.staff_web import StaffWeb
-from messo.settings import Settings
-
-
-def make(
-    pool: Pool, secrets: Secrets, settings: Settings, flow: Flow[Staff], asset_url: AssetUrl
-) -> Site:
-    """What pages need, from what the process has. `asset_url`: of the style sheets of the pages."""
-    web = StaffWeb(secrets, settings.public_url, web_limits(settings))
-    return Site(pool, secrets, flow, web, Renderer(flow.issuer, asset_url))
+from messo.console import (
+    audit_page,
+    citizens_page,
+    clients_pages,
+    configurations_pages,
+    entrance,
+    failed_pages,
+    figures_page,
+    held_pages,
+    institutions_pages,
+    invitation_page,
+    keys_pages,
+    limits_page,
+    operate_overview,
+    operators_page,
+    overview_page,
+    people_pages,
+    queues_page,
+    reports_page,
+    reviews_pages,
+    sent_pages,
+    services_pages,
+    webhooks_pages,
+    write_page,
+)
+from messo.console.visit import HOME, Visit, open_page
 
 
 def routes() -> list[BaseRoute]:
@@ -27,6 +36,27 @@ def routes() -> list[BaseRoute]:
     return [
         *entrance.routes(),
         *invitation_page.routes(),
+        *overview_page.routes(),
+        *write_page.routes(),
+        *sent_pages.routes(),
+        *reports_page.routes(),
+        *figures_page.routes(),
+        *services_pages.routes(),
+        *limits_page.routes(),
+        *people_pages.routes(),
+        *keys_pages.routes(),
+        *configurations_pages.routes(),
+        *webhooks_pages.routes(),
+        *clients_pages.routes(),
+        *operate_overview.routes(),
+        *reviews_pages.routes(),
+        *institutions_pages.routes(),
+        *held_pages.routes(),
+        *failed_pages.routes(),
+        *queues_page.routes(),
+        *operators_page.routes(),
+        *citizens_page.routes(),
+        *audit_page.routes(),
         open_page(f"{HOME}/{{rest:path}}", "console.nothing", show_nothing, ("GET", "POST")),
     ]
 

@@ -1,59 +1,51 @@
-"""The edge of every page of the console: who visits, and what happens when something fails."""
+"""Who visits a page of the console, and what they may do there. Asked anew for every request."""
 
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from http import HTTPStatus
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.base import db, log, metrics
-from messo.base.crypto import Secrets
-from messo.base.db import Connection, Pool
+from messo.base.db import Connection
 from messo.base.forms import Form, read_form
 from messo.base.http import Problem
-from messo.base.ids import new_id
-from messo.console.rendering import Renderer
-from messo.console.texts import Language
-from messo.login import Flow
+from messo.console import explained
+from messo.console.csv_export import CsvAnswer
+from messo.console.navigation import Section, of_institution, of_operators
+from messo.console.parts import Site
+from messo.operations.operators import is_operator
+from messo.pages.edge import address_of, page_route
+from messo.pages.languages import Texts, asked_language
+from messo.people.authenticate import Access, actor_of, allowed, find_access
+from messo.people.members import lock_people, no_institution
 from messo.people.sessions import Person
-from messo.people.staff_claims import Staff
-from messo.people.staff_web import StaffWeb
-from messo.recipients import language_of_browser
-
-logger = log.get(__name__)
+from messo.services import Need
 
 HOME = "/console"
-
-
-@dataclass(frozen=True)
-class Site:
-    """What pages need of the process."""
-
-    pool: Pool
-    secrets: Secrets
-    flow: Flow[Staff]
-    web: StaffWeb
-    render: Renderer
+_FORM_LIMIT = 512 * 1024  # bytes; the largest is a whole message as JSON, percent-encoded
 
 
 @dataclass
 class Visit:
-    """One request for a page. Only `person_page` has a person and a transaction for sure."""
+    """One request for a page. What a page has for sure depends on its kind: see below."""
 
     request: Request
     site: Site
-    language: Language
+    texts: Texts
     form: Form
     person: Person | None = None
+    is_operator: bool = False
+    may: frozenset[Need] = frozenset()
+    sections: list[Section] = field(default_factory=list)
+    _access: Access | None = None
     _conn: Connection | None = None
 
     @property
     def conn(self) -> Connection:
+        """The transaction of this page; over once the page's function has answered."""
         assert self._conn is not None, "this page has no transaction"  # noqa: S101
         return self._conn
 
@@ -63,33 +55,129 @@ class Visit:
         assert self.person is not None, "this page has no person"  # noqa: S101
         return self.person
 
+    @property
+    def access(self) -> Access:
+        """The institution and what the visitor is there, on a page of an institution."""
+        assert self._access is not None, "this page has no institution"  # noqa: S101
+        return self._access
+
+    @property
+    def actor(self) -> str:
+        """The visitor as the audit log calls them: here at the institution, or as an operator."""
+        if self._access is not None:
+            return self._access.actor
+        return actor_of(self.site.secrets, self.visitor.login)
+
+    @property
+    def here(self) -> str:
+        """The address below which the institution's pages are, or the operators'."""
+        if self._access is not None:
+            return institution_home(self._access.institution_id)
+        return f"{HOME}/operate"
+
     def page(self, template: str, status: int = 200, **values: Any) -> Response:  # noqa: ANN401
         """A page, with the frame around it as this visitor sees it."""
         csrf = self.site.web.csrf_token(self.person) if self.person else ""
         return self.site.render(
-            template, self.language, status, person=self.person, csrf=csrf, **values
+            template,
+            self.texts,
+            status,
+            person=self.person,
+            access=self._access,
+            may=self.may,
+            is_operator=self.is_operator,
+            sections=self.sections,
+            here=self.here if self._access or self.is_operator else HOME,
+            csrf=csrf,
+            address=address_of(self.request) if self.request.method != "POST" else HOME,
+            path=self.request.url.path,
+            link=self.link,
+            explain=self.explain,
+            **values,
         )
 
     def problem(
-        self, status: int, reason: str, *, again: str = HOME, about: str = "", number: str = ""
+        self,
+        status: int,
+        reason: str,
+        *,
+        again: str = HOME,
+        about: str = "",
+        number: str = "",
+        detail: str = "",
     ) -> Response:
         """A page that says what happened and what to do now.
 
-        `reason` names the texts, `about` another one if the title's is not it; `again`: where the
-        button leads.
+        `reason` names the texts in `explained`, `about` another text if that is not it; `again`:
+        where the button leads; `detail`: what the API says of it, in English.
         """
+        title, text = explained.REASONS[reason]
         return self.page(
             "problem.html",
             status,
             reason=reason,
-            about=about or f"text_{reason}",
+            title=self.texts.text(title),
+            text=self.texts.text(about or text),
             again=again,
             number=number,
+            detail=detail,
         )
+
+    def refused(self, problem: Problem) -> Response:
+        """What a page or the room below it refuses, explained where we know what it is."""
+        if problem.status == 404 and problem.title not in explained.PROBLEMS:  # noqa: PLR2004
+            return self.problem(404, "nothing", again=self._home())
+        about = explained.PROBLEMS.get(problem.title, "")
+        return self.problem(
+            problem.status, "problem", about=about, detail=problem.detail, again=self._home()
+        )
+
+    def busy(self) -> Response:
+        """We cannot reach our data."""
+        return self.problem(503, "busy", again=self._again())
+
+    def broken(self, number: str) -> Response:
+        """What nobody foresaw."""
+        return self.problem(500, "broken", number=number)
 
     def cookie(self, name: str) -> str:
         """The value of a cookie, empty if there is none."""
         return self.request.cookies.get(name, "")
+
+    def query(self, name: str, longest: int = 200) -> str:
+        """A parameter of the address, bounded, empty if there is none; no NUL in it."""
+        return self.request.query_params.get(name, "")[:longest].replace("\x00", " ").strip()
+
+    def link(self, **changes: str | None) -> str:
+        """The address of this page with these parameters changed; None or "" takes one away."""
+        values = {**dict(self.request.query_params), **changes}
+        values.pop("done", None)
+        query = urlencode({name: value for name, value in values.items() if value})
+        return self.request.url.path + (f"?{query}" if query else "")
+
+    def done(self, texts: Mapping[str, str]) -> str:
+        """What a form before this page did: the text for the parameter `done`, or nothing."""
+        text = texts.get(self.query("done"))
+        return self.texts.text(text) if text else ""
+
+    def explain(self, kind: str, value: str) -> explained.Explained:
+        """A state in words: its name, what it means and what to do, and how grave it is."""
+        return explained.explain(self.texts, kind, value)
+
+    @property
+    def wants_csv(self) -> bool:
+        """Whether the list is asked for as a file."""
+        return self.query("format") == "csv"
+
+    def csv(self, name: str, header: list[str], rows: list[list[object]]) -> Response:
+        """A list as a file; `header` in the visitor's language."""
+        return CsvAnswer(name, header, rows, self.texts.language)
+
+    def _home(self) -> str:
+        return self.here if self._access or self.is_operator else HOME
+
+    def _again(self) -> str:
+        return self._home() if self.request.method == "POST" else address_of(self.request)
 
 
 # What is done once the transaction is over, for it takes others' time.
@@ -98,10 +186,9 @@ OpenFunction = Callable[[Visit], Awaitable[Response]]
 Function = Callable[[Visit], Awaitable[Response | Afterwards]]
 
 
-def redirect(path: str) -> Response:
-    """The browser asks for `path` by GET, so that reloading repeats nothing."""
-    headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-    return RedirectResponse(path, HTTPStatus.SEE_OTHER, headers)
+def institution_home(institution_id: str) -> str:
+    """The address of an institution's first page."""
+    return f"{HOME}/institutions/{quote(institution_id, safe='')}"
 
 
 def log_in_at(path: str) -> str:
@@ -120,7 +207,7 @@ def open_page(
                 await _recognise(visit, conn)
         return await function(visit)
 
-    return _route(path, name, run, methods)
+    return page_route(path, name, visit_of, run, methods)
 
 
 def person_page(
@@ -136,9 +223,70 @@ def person_page(
     after the transaction.
     """
 
+    async def enter(visit: Visit) -> None:
+        """Whoever is logged in may."""
+
+    return _person_route(path, name, enter, function, methods, stranger)
+
+
+def institution_page(
+    path: str,
+    name: str,
+    need: Need,
+    function: Function,
+    methods: tuple[str, ...] = ("GET",),
+    *,
+    changes: bool = True,
+) -> Route:
+    """A page of one institution, at `/console/institutions/{institution}` and `path` below it.
+
+    For members whose role may do this there: 404 for another institution's, 403 for a role that
+    may not. A form that changes the institution's own holds it, and with it the role, until the
+    transaction is over; one that only looks (`changes` False), searches or sends holds nothing.
+    """
+    holding = changes and need in {"edit", "administer"}
+
+    async def enter(visit: Visit) -> None:
+        institution_id = visit.request.path_params["institution"]
+        if holding and visit.request.method == "POST":
+            await lock_people(visit.conn, institution_id)
+        access = await find_access(visit.conn, visit.site.secrets, visit.visitor, institution_id)
+        if access is None or access.role is None:
+            raise no_institution()
+        visit._access = access  # noqa: SLF001
+        visit.may = access.may
+        visit.sections = of_institution(visit.texts, visit.here, access, visit.request.url.path)
+        allowed(access, need)
+
+    return _person_route(
+        f"{HOME}/institutions/{{institution}}{path}", name, enter, function, methods
+    )
+
+
+def operator_page(
+    path: str, name: str, function: Function, methods: tuple[str, ...] = ("GET",)
+) -> Route:
+    """A page of whoever operates this installation, at `/console/operate` and `path` below it."""
+
+    async def enter(visit: Visit) -> None:
+        if not visit.is_operator:
+            raise Problem(404, "Not found", "")
+        visit.sections = of_operators(visit.texts, visit.here, visit.request.url.path)
+
+    return _person_route(f"{HOME}/operate{path}", name, enter, function, methods)
+
+
+def _person_route(
+    path: str,
+    name: str,
+    enter: Callable[[Visit], Awaitable[None]],
+    function: Function,
+    methods: tuple[str, ...],
+    stranger: OpenFunction | None = None,
+) -> Route:
     async def run(visit: Visit) -> Response:
         if visit.request.method == "POST":
-            visit.form = await read_form(visit.request)
+            visit.form = await read_form(visit.request, _FORM_LIMIT)
         async with visit.site.pool.transaction() as conn:
             await _recognise(visit, conn)
             if visit.person is None:
@@ -146,52 +294,30 @@ def person_page(
             if visit.request.method == "POST" and not visit.site.web.is_csrf_token(
                 visit.person, visit.form.get("csrf")
             ):
-                return visit.problem(403, "form")
+                return visit.problem(403, "form", again=HOME)
             visit._conn = conn  # noqa: SLF001
+            await enter(visit)
             answer = await function(visit)
             visit._conn = None  # noqa: SLF001
         return answer if isinstance(answer, Response) else await answer()
 
-    return _route(path, name, run, methods)
+    return page_route(path, name, visit_of, run, methods)
+
+
+def visit_of(request: Request) -> Visit:
+    """A visit of nobody in particular, in the language that was asked for."""
+    texts = Texts(asked_language(request), "messo.console")
+    return Visit(request, request.app.state.console, texts, Form({}))
 
 
 async def _recognise(visit: Visit, conn: Connection) -> None:
     visit.person = await visit.site.web.find(conn, visit.request.headers.get("cookie"))
+    if visit.person is not None:
+        visit.is_operator = await is_operator(conn, visit.person.login)
 
 
 def _turned_away(visit: Visit) -> Response:
-    request = visit.request
-    path = HOME if request.method == "POST" else request.url.path
+    if visit.request.headers.get("hx-request"):  # a preview: the page itself asks for a login
+        return Response(headers={"HX-Refresh": "true", "Cache-Control": "no-store"})
+    path = HOME if visit.request.method == "POST" else address_of(visit.request)
     return visit.problem(401, "expired", again=log_in_at(path))
-
-
-def _route(path: str, name: str, run: OpenFunction, methods: tuple[str, ...]) -> Route:
-    seconds = metrics.request_seconds.labels(name)
-
-    async def endpoint(request: Request) -> Response:
-        began = time.perf_counter()
-        language = language_of_browser(request.headers.get("accept-language", ""))
-        visit = Visit(request, request.app.state.console, language, Form({}))
-        try:
-            response = await run(visit)
-        except Problem as problem:
-            reason = "nothing" if problem.status == HTTPStatus.NOT_FOUND else "problem"
-            response = visit.problem(problem.status, reason)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        except Exception as error:  # noqa: BLE001  the last resort of every page
-            response = _unforeseen(visit, name, error)
-        seconds.observe(time.perf_counter() - began)
-        metrics.requests.labels(name, response.status_code).inc()
-        return response
-
-    return Route(path, endpoint, methods=list(methods), name=name)
-
-
-def _unforeseen(visit: Visit, name: str, error: Exception) -> Response:
-    number = new_id()
-    if db.passes(error):
-        logger.warning("not available", request=number, route=name, error=log.describe(error))
-        return visit.problem(503, "busy")
-    logger.error("unforeseen", request=number, route=name, exc_info=error)
-    return visit.problem(500, "broken", number=number)

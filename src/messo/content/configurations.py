@@ -91,6 +91,14 @@ async def list_all(
     return wire.ConfigurationList([shown(secrets, row) for row in rows])
 
 
+async def names_of(conn: Connection, institution_id: str, limit: int) -> list[tuple[str, str]]:
+    """Id and name of so many of an institution, for whoever chooses one: no key is read."""
+    rows = await conn.rows(
+        queries.names_of_configurations, institution_id=institution_id, limit=limit
+    )
+    return [(row["id"], row["name"]) for row in rows]
+
+
 async def read(
     conn: Connection, secrets: Secrets, institution_id: str, configuration_id: str
 ) -> wire.Configuration:

@@ -64,3 +64,16 @@ WHERE a.bucket = :bucket AND a.digest = ANY(ARRAY(
     ORDER BY old.expires_at LIMIT :limit
     FOR UPDATE SKIP LOCKED
 ));
+
+-- name: page_of_configurations
+-- For people, who go through them: in the order in which they were made.
+SELECT c.id, c.institution_id, c.name, c.description, c.has_precondition, c.sealed
+FROM content.configuration AS c
+WHERE c.institution_id = :institution_id AND c.id > :after
+ORDER BY c.id
+LIMIT :limit;
+
+-- name: names_of_configurations
+-- For people who choose one: nothing of it that is secret.
+SELECT c.id, c.name FROM content.configuration AS c
+WHERE c.institution_id = :institution_id ORDER BY c.id LIMIT :limit;

@@ -11,6 +11,7 @@ from messo.base import clock
 from messo.base.db import Connection, Pool, Row
 from messo.base.ids import new_id
 from messo.base.outward import Outward
+from messo.events import figures
 from messo.events.kinds import RANK
 from messo.events.log import queries
 
@@ -66,7 +67,10 @@ async def publish_batch(conn: Connection, bucket: int) -> int:
     old = {row["place"] - 1 for row in known}
     fresh = in_order([row for place, row in enumerate(taken) if place not in old])
     if fresh:
+        # Looked up before the counters are locked, which others wait for.
+        counted = await figures.tally(conn, bucket, fresh)
         await _number(conn, fresh)
+        await figures.add(conn, counted)
     return len(taken)
 
 

@@ -521,3 +521,186 @@ WHERE r.bucket = :bucket AND r.ctid = ANY(ARRAY(
     LIMIT :limit
     FOR UPDATE SKIP LOCKED
 ));
+
+-- name: readings_shared_now
+-- As `reading_shared`, where the citizens' bucket is known.
+-- reads: messages.message, recipients.profile, recipients.preference
+SELECT m.id
+FROM messages.message AS m
+INNER JOIN recipients.profile AS p
+    ON p.bucket = :bucket AND p.fiscal_code = m.fiscal_code
+LEFT JOIN recipients.preference AS f
+    ON f.bucket = :bucket AND f.fiscal_code = m.fiscal_code
+    AND f.service_id = m.service_id AND f.settings_version = p.settings_version
+WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[])
+  AND m.feature_level_type = 'ADVANCED'
+  AND messages.read_shared(p.mode, f.access_read_message_status);
+
+-- name: reasons_of_rejection
+-- Why these were rejected: the fact itself does not say.
+-- reads: messages.message
+SELECT m.id, m.rejection_reason FROM messages.message AS m
+WHERE m.bucket = :bucket AND m.id = ANY(:ids::text[]) AND m.rejection_reason IS NOT NULL;
+
+-- name: count_figures
+-- After `count_up`, whose rows let one publisher at a time through for each service.
+INSERT INTO events.figure AS f (bucket, service_id, day, kind, about, number)
+SELECT u.bucket, u.service_id, u.day, u.kind, u.about, u.number
+FROM unnest(
+    :buckets::smallint[], :service_ids::text[], :days::date[], :kinds::text[], :abouts::text[],
+    :numbers::bigint[]
+) AS u (bucket, service_id, day, kind, about, number)
+ON CONFLICT (bucket, service_id, day, kind, about)
+DO UPDATE SET number = f.number + excluded.number;
+
+-- name: figures_per_day
+-- One stretch of the primary key for each service.
+SELECT f.day, f.kind, f.about, sum(f.number)::bigint AS number
+FROM unnest(:buckets::smallint[], :service_ids::text[]) AS u (bucket, service_id)
+INNER JOIN events.figure AS f
+    ON f.bucket = u.bucket AND f.service_id = u.service_id
+    AND f.day BETWEEN :since AND :until
+GROUP BY f.day, f.kind, f.about
+ORDER BY f.day, f.kind, f.about;
+
+-- name: figures_of_day
+-- All services together.
+SELECT f.kind, sum(f.number)::bigint AS number FROM events.figure AS f
+WHERE f.bucket = ANY(:buckets::smallint[]) AND f.day = :day
+GROUP BY f.kind;
+
+-- name: forget_figures_before
+-- A bounded number. No publisher counts for a day so long ago.
+DELETE FROM events.figure AS f
+WHERE f.bucket = :bucket AND f.ctid = ANY(ARRAY(
+    SELECT old.ctid FROM events.figure AS old
+    WHERE old.bucket = :bucket AND old.day < :before
+    LIMIT :limit
+    FOR UPDATE SKIP LOCKED
+));
+
+-- name: ill_webhooks
+-- How many of an institution's webhooks do not deliver although nobody switched them off.
+SELECT
+    count(*) FILTER (WHERE w.state = 'off' AND w.stopped_why <> 'asked') AS stopped,
+    count(*) FILTER (WHERE w.state = 'on' AND c.failing_since IS NOT NULL) AS failing
+FROM events.webhook AS w
+LEFT JOIN events.webhook_cursor AS c
+    ON c.webhook_id = w.id AND c.bucket = ANY(:buckets::smallint[])
+WHERE w.institution_id = :institution_id;
+
+-- name: dead_totals
+-- For operators: webhooks with dead letters, page by page. Each has its own in one place of an index;
+-- the one that stands first there is the oldest, or next to it.
+-- reads: services.service, services.institution
+WITH page AS (
+    SELECT c.bucket, c.webhook_id FROM events.webhook_cursor AS c
+    WHERE c.bucket = ANY(:buckets::smallint[]) AND c.webhook_id > :after AND EXISTS (
+        SELECT FROM events.webhook_retry AS d
+        WHERE d.bucket = c.bucket AND d.webhook_id = c.webhook_id AND d.dead_at IS NOT NULL
+    )
+    ORDER BY c.webhook_id
+    LIMIT :limit
+)
+SELECT
+    w.id AS webhook_id, w.url, w.state, w.stopped_why, w.service_id,
+    coalesce(s.name, '') AS service_name, coalesce(i.id, '') AS institution_id,
+    coalesce(i.name, '') AS institution_name,
+    (
+        SELECT count(*) FROM (
+            SELECT FROM events.webhook_retry AS d
+            WHERE d.bucket = page.bucket AND d.webhook_id = page.webhook_id
+              AND d.dead_at IS NOT NULL
+            LIMIT :most
+        ) AS few
+    ) AS letters,
+    oldest.dead_at AS oldest_at, coalesce(newest.last_error, '') AS last_error
+FROM page
+INNER JOIN events.webhook AS w ON w.id = page.webhook_id
+INNER JOIN events.webhook_retry AS oldest
+    ON oldest.bucket = page.bucket AND oldest.webhook_id = page.webhook_id
+    AND oldest.position = (
+        SELECT d.position FROM events.webhook_retry AS d
+        WHERE d.bucket = page.bucket AND d.webhook_id = page.webhook_id AND d.dead_at IS NOT NULL
+        ORDER BY d.position
+        LIMIT 1
+    )
+INNER JOIN events.webhook_retry AS newest
+    ON newest.bucket = page.bucket AND newest.webhook_id = page.webhook_id
+    AND newest.position = (
+        SELECT d.position FROM events.webhook_retry AS d
+        WHERE d.bucket = page.bucket AND d.webhook_id = page.webhook_id AND d.dead_at IS NOT NULL
+        ORDER BY d.position DESC
+        LIMIT 1
+    )
+LEFT JOIN services.service AS s ON s.id = w.service_id
+LEFT JOIN services.institution AS i ON i.id = s.institution_id
+ORDER BY w.id;
+
+-- name: count_dead
+-- No further than somebody wants to know.
+SELECT count(*) FROM (
+    SELECT FROM events.webhook_retry AS d
+    WHERE d.bucket = ANY(:buckets::smallint[]) AND d.dead_at IS NOT NULL
+    LIMIT :most
+) AS few;
+
+-- name: page_of_webhooks
+-- For people: in the order in which they were made, with what their services are called.
+-- reads: services.service
+SELECT
+    w.id, w.service_id, s.name AS service_name, w.url, w.kinds, w.state, w.created_at, w.stopped_at,
+    w.stopped_why
+FROM events.webhook AS w
+INNER JOIN services.service AS s ON s.id = w.service_id
+WHERE w.institution_id = :institution_id AND w.id > :after
+ORDER BY w.id
+LIMIT :limit;
+
+-- name: read_healths
+-- As `read_health`, of webhooks of several services, and counted no further than somebody wants to
+-- know; with how many events each has not come to.
+SELECT
+    c.webhook_id, c.failing_since, c.success_at, c.failure_at, c.last_error,
+    CASE WHEN c.failures > 0 AND c.due_at < 'infinity' THEN c.due_at END AS next_try_at,
+    greatest(coalesce(n.last, 0) - c.position, 0) AS behind,
+    (
+        SELECT count(*) FROM (
+            SELECT FROM events.webhook_retry AS r
+            WHERE r.bucket = c.bucket AND r.webhook_id = c.webhook_id AND r.dead_at IS NULL
+            LIMIT :most
+        ) AS counted
+    ) AS waiting,
+    (
+        SELECT count(*) FROM (
+            SELECT FROM events.webhook_retry AS d
+            WHERE d.bucket = c.bucket AND d.webhook_id = c.webhook_id AND d.dead_at IS NOT NULL
+            LIMIT :most
+        ) AS counted
+    ) AS dead
+FROM unnest(:buckets::smallint[], :ids::text[]) AS u (bucket, id)
+INNER JOIN events.webhook_cursor AS c ON c.bucket = u.bucket AND c.webhook_id = u.id
+LEFT JOIN events.counter AS n ON n.bucket = c.bucket AND n.service_id = c.service_id;
+
+-- name: list_waiting
+-- To be tried again, in the order of positions. Without a time: behind another of its message.
+SELECT
+    r.position, r.attempts, r.since, r.last_error, p.id, p.message_id, p.kind, p.about, p.at,
+    CASE WHEN r.due_at < 'infinity' THEN r.due_at END AS due_at
+FROM events.webhook_retry AS r
+INNER JOIN events.published AS p
+    ON p.bucket = :bucket AND p.service_id = :service_id AND p.position = r.position
+WHERE r.bucket = :bucket AND r.webhook_id = :id AND r.dead_at IS NULL AND r.position > :after
+ORDER BY r.position
+LIMIT :limit;
+
+-- name: find_dead
+-- Dead letters to be sent again: those that were ticked, or all.
+SELECT r.position, r.message_id, p.kind
+FROM events.webhook_retry AS r
+INNER JOIN events.published AS p
+    ON p.bucket = :bucket AND p.service_id = :service_id AND p.position = r.position
+WHERE r.bucket = :bucket AND r.webhook_id = :id AND r.dead_at IS NOT NULL
+  AND (:positions::bigint[] IS NULL OR r.position = ANY(:positions::bigint[]))
+ORDER BY r.position
+LIMIT :limit;

@@ -40,7 +40,7 @@ async def dead_letters(
         after=0 if after is None else read_cursor(after, owner),
         limit=limit + 1,
     )
-    told = await _may_be_told(conn, webhook, rows[:limit])
+    told = await may_be_told(conn, webhook, rows[:limit])
     page = wire.DeadLetters([_dead_letter(row, webhook["service_id"]) for row in told])
     if len(rows) > limit:
         page.next = make_cursor(rows[limit - 1]["position"], owner)
@@ -83,7 +83,7 @@ async def replay(
         kinds=kinds,
         limit=at_once,
     )
-    told = await _may_be_told(conn, webhook, found)
+    told = await may_be_told(conn, webhook, found)
     if found and not told and wanted.event_id is not UNSET:
         raise _no_event()
     await conn.run(
@@ -101,7 +101,7 @@ async def replay(
     return answer
 
 
-async def _may_be_told(conn: Connection, webhook: Row, rows: Sequence[Row]) -> Sequence[Row]:
+async def may_be_told(conn: Connection, webhook: Row, rows: Sequence[Row]) -> Sequence[Row]:
     """The rule of sending: reading is told with permission, and while its citizen lets it know."""
     if all(row["kind"] != "read" for row in rows):
         return rows

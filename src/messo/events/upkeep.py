@@ -1,7 +1,8 @@
-"""What this room forgets by itself: what webhooks have not taken, once it is old."""
+"""What this room forgets by itself: what webhooks have not taken, and figures, once they are old."""
 
 from messo.base import clock
 from messo.base.db import Connection
+from messo.events import figures
 from messo.events.feed import KEPT
 from messo.events.log import queries
 
@@ -9,8 +10,9 @@ _AT_ONCE = 10_000
 
 
 async def forget_old(conn: Connection) -> bool:
-    """The periodic step: delete a bounded number of old dead letters; True if more may be left."""
-    before, more = clock.now() - KEPT, False
+    """The periodic step: delete a bounded number of what is old; True if more may be left."""
+    before = clock.now() - KEPT
+    more = await figures.forget_old(conn, _AT_ONCE)
     for bucket in range(conn.buckets):
         gone = await conn.run(
             queries.forget_retries_before, bucket=bucket, before=before, limit=_AT_ONCE

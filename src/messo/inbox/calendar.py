@@ -6,8 +6,8 @@ from urllib.parse import urlencode, urlsplit
 from icalendar import Alarm, Calendar, Event
 
 from messo.base import clock, log
-from messo.inbox.languages import Language, catalogue
 from messo.messages.characters import on_one_line
+from messo.pages.languages import Language, catalogue
 
 _LONGEST = 200  # characters of a summary or a title
 
@@ -58,7 +58,7 @@ def calendar_links(
     The subject may tell of health or debts and would go to a third party in an address, so
     the title says only that something is due, and to whom.
     """
-    due = catalogue(language).gettext("Due")
+    due = catalogue(language, "messo.inbox").gettext("Due")
     title = f"{due} – {_shareable(organization)}"  # noqa: RUF001
     moment = due_date.astimezone(UTC).replace(microsecond=0)
     compact = moment.strftime("%Y%m%dT%H%M%SZ")

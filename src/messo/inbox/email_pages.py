@@ -7,8 +7,9 @@ from starlette.routing import Route
 
 from messo.base.forms import short_text
 from messo.base.http import Problem
-from messo.inbox.visit import Visit, citizen_page, open_page, redirect
+from messo.inbox.visit import Visit, citizen_page, open_page
 from messo.notifications.channels import unsubscribe
+from messo.pages.edge import redirect
 from messo.recipients import Wishes, amend, confirm_email, is_email_already_taken, read_profile
 from messo.recipients.email import ask_validation
 

@@ -9,8 +9,9 @@ from messo.base.db import Connection
 from messo.base.forms import read_form, short_text
 from messo.inbox import message_list
 from messo.inbox.sessions import log_out
-from messo.inbox.visit import Visit, citizen_page, open_page, redirect
+from messo.inbox.visit import Visit, citizen_page, open_page
 from messo.login import LoginError, Session
+from messo.pages.edge import redirect
 
 
 def routes() -> list[Route]:

@@ -6,8 +6,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from messo.base.forms import read_form
-from messo.inbox.languages import LANGUAGES, Language, locale_of
-from messo.inbox.visit import LANGUAGE_COOKIE, Visit, open_page, redirect
+from messo.inbox.visit import Visit, open_page
+from messo.pages.edge import redirect
+from messo.pages.languages import LANGUAGE_COOKIE, LANGUAGES, Language, locale_of
 from messo.recipients import choose_language
 
 _YEAR = 365 * 24 * 3600

@@ -8,9 +8,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from messo.base.forms import short_text
-from messo.inbox.visit import Visit, citizen_page, redirect
+from messo.inbox.visit import Visit, citizen_page
 from messo.messages import mailbox
 from messo.messages.mailbox import Filters, Kind, Line
+from messo.pages.edge import redirect
 from messo.payments import Notice, ledger
 
 _ON_A_PAGE = 25

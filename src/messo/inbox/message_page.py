@@ -11,10 +11,11 @@ from messo.inbox import calendar
 from messo.inbox.message_shown import Letter, show_letter
 from messo.inbox.payment_shown import look
 from messo.inbox.remote_page import is_remote, show_remote
-from messo.inbox.rendering import headers
-from messo.inbox.visit import Afterwards, Visit, citizen_page, redirect
+from messo.inbox.rendering import page_headers
+from messo.inbox.visit import Afterwards, Visit, citizen_page
 from messo.messages import mailbox
 from messo.messages.mailbox import Message
+from messo.pages.edge import redirect
 from messo.payments.live import SOON_S
 from messo.services import catalog
 
@@ -60,7 +61,7 @@ async def show_due_date(visit: Visit) -> Response:
     return Response(
         calendar.ics(line.id, line.subject, line.organization_name, due, address),
         headers={
-            **headers(""),
+            **page_headers(""),
             "Content-Type": "text/calendar; charset=utf-8",
             "Content-Disposition": f'attachment; filename="{line.id}.ics"',
         },

@@ -8,9 +8,10 @@ from starlette.routing import Route
 
 from messo.base import clock
 from messo.base.forms import short_text
-from messo.inbox.languages import ROME
-from messo.inbox.rendering import headers
-from messo.inbox.visit import Site, Visit, citizen_page, redirect
+from messo.inbox.rendering import page_headers
+from messo.inbox.visit import Site, Visit, citizen_page
+from messo.pages.edge import redirect
+from messo.pages.languages import ROME
 from messo.recipients import DataRequest, abort, ask, history, state
 from messo.recipients.archive import ArchiveReplacedError, read_piece
 
@@ -81,7 +82,7 @@ async def send_archive(visit: Visit) -> Response:
     return StreamingResponse(
         _pieces(visit.site, visit.fiscal_code, request, first),
         headers={
-            **headers(""),
+            **page_headers(""),
             "Cache-Control": "no-store",
             "Content-Type": "application/zip",
             "Content-Disposition": f'attachment; filename="messo-{made_on}.zip"',

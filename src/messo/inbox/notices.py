@@ -10,10 +10,11 @@ from starlette.routing import Route
 from messo.base import log
 from messo.base.decode import decode
 from messo.base.http import Problem
-from messo.inbox.languages import LANGUAGES
-from messo.inbox.visit import Visit, citizen_page, redirect
+from messo.inbox.visit import Visit, citizen_page
 from messo.login import label
 from messo.notifications.channels import devices, mail
+from messo.pages.edge import redirect
+from messo.pages.languages import LANGUAGES
 from messo.recipients import Wishes, amend, is_email_already_taken
 from messo.recipients.email import ask_validation
 from messo.recipients.installations import list_installations

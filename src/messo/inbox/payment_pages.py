@@ -12,10 +12,11 @@ from messo.base import clock
 from messo.base.db import Row
 from messo.base.http import Problem
 from messo.inbox.payment_shown import WAIT_S, PaymentShown, look
-from messo.inbox.rendering import headers
-from messo.inbox.visit import Afterwards, Visit, citizen_page, redirect
+from messo.inbox.rendering import page_headers
+from messo.inbox.visit import Afterwards, Visit, citizen_page
 from messo.messages import mailbox
 from messo.messages.mailbox import Line
+from messo.pages.edge import redirect
 from messo.payments import codes
 from messo.payments.postal import postal_account
 
@@ -135,7 +136,7 @@ async def _pdf(visit: Visit, line: Line, payment: PaymentShown, account: Row | N
     return Response(
         body,
         headers={
-            **headers(""),
+            **page_headers(""),
             "Content-Type": "application/pdf",
             "Content-Disposition": f'inline; filename="{line.id}.pdf"',
         },

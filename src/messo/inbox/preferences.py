@@ -7,8 +7,9 @@ from starlette.routing import Route
 
 from messo.inbox import notices
 from messo.inbox.language import remember
-from messo.inbox.languages import LANGUAGES, locale_of
-from messo.inbox.visit import Visit, citizen_page, redirect
+from messo.inbox.visit import Visit, citizen_page
+from messo.pages.edge import redirect
+from messo.pages.languages import LANGUAGES, locale_of
 from messo.recipients import Wishes, amend, choose_language, choose_mode, count_choices
 
 

@@ -4,9 +4,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from messo.base.http import Problem
-from messo.inbox.visit import Visit, citizen_page, redirect
+from messo.inbox.visit import Visit, citizen_page
 from messo.messages import mailbox
 from messo.notifications.channels import devices
+from messo.pages.edge import redirect
 from messo.recipients import Wishes, amend
 from messo.reminders.shown import explain
 

@@ -11,9 +11,10 @@ from messo.base.http import Problem
 from messo.base.utf16 import utf16_length
 from messo.content import NotServedProblem
 from messo.inbox.message_shown import Letter, back_to, show_letter
-from messo.inbox.visit import Visit, citizen_page, redirect
+from messo.inbox.visit import Visit, citizen_page
 from messo.messages import mailbox, markdown
 from messo.messages.remote import remote_of
+from messo.pages.edge import redirect
 
 _COOKIE = "messo-continue"
 _COOKIE_S = 60

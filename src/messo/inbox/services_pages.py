@@ -12,8 +12,9 @@ from messo.base.db import Row
 from messo.base.forms import short_text
 from messo.base.http import Problem
 from messo.inbox import launch_page
-from messo.inbox.visit import Visit, citizen_page, redirect
+from messo.inbox.visit import Visit, citizen_page
 from messo.messages import markdown
+from messo.pages.edge import redirect
 from messo.recipients import ServiceChoice, put_choice, read_choice
 from messo.recipients.standing import standings
 from messo.services import catalog, logos
@@ -22,7 +23,7 @@ from messo.services.topics import BY_ID, OTHER, Topic
 
 _ON_A_PAGE = 20
 _LAST_PAGE = 5000  # nobody leafs so far, and the database counts every row it skips
-_CONTACTS = ("email", "pec", "phone", "address", "support_url", "web_url")
+CONTACTS = ("email", "pec", "phone", "address", "support_url", "web_url")
 
 
 def routes() -> list[Route]:
@@ -53,11 +54,11 @@ async def show_list(visit: Visit) -> Response:
         ],
         marks=await _marks(visit, here),
         topics=[  # the chosen one first, for a narrow screen; what belongs nowhere else last
-            (one, _name(visit, one), counts[one])
+            (one, name_of(visit.texts.language, one), counts[one])
             for one in sorted(counts, key=lambda one: (one != topic, one == OTHER, one.id))
         ],
         topic=topic,
-        topic_name=_name(visit, topic) if topic else "",
+        topic_name=name_of(visit.texts.language, topic) if topic else "",
         count=count,
         standings=await standings(
             visit.conn, visit.fiscal_code, [row["service_id"] for row in here]
@@ -83,11 +84,11 @@ async def show(visit: Visit) -> Response:
         institution_logo=(
             logos.institution_address(service.fiscal_code, institution) if institution else ""
         ),
-        letters=_letters(service.institution_name),
-        topic_name="" if service.topic == OTHER else _name(visit, service.topic),
+        letters=letters_of(service.institution_name),
+        topic_name="" if service.topic == OTHER else name_of(visit.texts.language, service.topic),
         description=markdown.render(service.description) if service.description else "",
         shown=launch_page.of_service(visit, service.id, service.metadata["cta"]),
-        can_be_reached=any(service.metadata[name] for name in _CONTACTS),
+        can_be_reached=any(service.metadata[name] for name in CONTACTS),
         choice=await read_choice(visit.conn, visit.fiscal_code, service.id),
         inbox_open=visit.profile.is_inbox_enabled,
         done=visit.request.query_params.get("done", ""),
@@ -151,8 +152,9 @@ def _topic(text: str) -> Topic | None:
     return BY_ID.get(int(text)) if known else None
 
 
-def _name(visit: Visit, topic: Topic) -> str:
-    return topic.english if visit.texts.language == "en" else topic.name
+def name_of(language: str, topic: Topic) -> str:
+    """What a topic is called."""
+    return topic.english if language == "en" else topic.name
 
 
 def _institution(row: Row) -> tuple[str, str]:
@@ -167,11 +169,11 @@ async def _marks(visit: Visit, services: Sequence[Row]) -> dict[str, tuple[str, 
     for row in services:
         version = versions.get(row["institution_id"])
         address = logos.institution_address(row["fiscal_code"], version) if version else ""
-        marks[row["institution_id"]] = (address, _letters(row["institution_name"]))
+        marks[row["institution_id"]] = (address, letters_of(row["institution_name"]))
     return marks
 
 
-def _letters(name: str) -> str:
+def letters_of(name: str) -> str:
     """`CP` for Comune di Pontelungo: where half of all names begin with C, one letter tells little."""
     found = [word[0] for word in name.split() if word[0].isalnum() and not word[0].islower()]
     return "".join(found[:1] + found[1:][-1:]) or name[:1].upper()

@@ -6,9 +6,10 @@ from starlette.routing import Route
 from messo.base.crypto import Secrets
 from messo.base.db import Connection
 from messo.base.forms import short_text
-from messo.inbox.visit import Visit, citizen_page, redirect
+from messo.inbox.visit import Visit, citizen_page
 from messo.login import list_sessions
 from messo.notifications.channels import devices
+from messo.pages.edge import redirect
 from messo.sso import logout
 
 

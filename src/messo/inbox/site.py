@@ -12,7 +12,6 @@ from messo.base.limits import RateLimit
 from messo.content import Fetch, PdfCheck
 from messo.inbox import (
     about,
-    assets,
     attachment_page,
     email_pages,
     entrance,
@@ -38,6 +37,7 @@ from messo.inbox.rendering import Renderer
 from messo.inbox.turns import Turns
 from messo.inbox.visit import Site, Visit, Welcome, open_page
 from messo.login import LoginFlow, Web, web_limits
+from messo.pages import assets
 from messo.payments import Live
 from messo.recipients.email import SendValidation
 from messo.settings import Settings

@@ -8,9 +8,10 @@ from starlette.routing import Route
 
 from messo.base import clock
 from messo.base.forms import short_text
-from messo.inbox.languages import ROME, Texts, catalogue
-from messo.inbox.rendering import headers
-from messo.inbox.visit import Site, Visit, citizen_page, redirect
+from messo.inbox.rendering import page_headers
+from messo.inbox.visit import Site, Visit, citizen_page
+from messo.pages.edge import redirect
+from messo.pages.languages import ROME, Texts
 from messo.sso.export import Words, csv_head, csv_rows, json_members
 from messo.sso.history import (
     Access,
@@ -103,7 +104,7 @@ async def take_back(visit: Visit) -> Response:
 
 def words(texts: Texts) -> Words:
     """What the page and the files call results and data."""
-    known = catalogue(texts.language)
+    known = texts.catalogue
     return Words(
         texts.language,
         (
@@ -139,7 +140,7 @@ async def _download(
     """A file, piece by piece: no connection is held while the citizen's line is slow."""
     first = await list_accesses(visit.conn, visit.fiscal_code, _AT_ONCE)
     today = clock.now().astimezone(ROME).date().isoformat()
-    name = catalogue(visit.texts.language).gettext("logins")
+    name = visit.texts.catalogue.gettext("logins")
 
     async def pieces() -> AsyncIterator[bytes]:
         yield head + piece(first)
@@ -151,7 +152,7 @@ async def _download(
     return StreamingResponse(
         pieces(),
         headers={
-            **headers(""),
+            **page_headers(""),
             "Cache-Control": "no-store",
             "Content-Type": media_type,
             "Content-Disposition": f'attachment; filename="messo-{name}-{today}.{suffix}"',

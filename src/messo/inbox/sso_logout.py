@@ -8,7 +8,8 @@ from starlette.routing import Route
 from messo.base.forms import read_fields
 from messo.base.http import Problem
 from messo.inbox.entrance import leave
-from messo.inbox.visit import Visit, let_forms_leave, open_page, redirect
+from messo.inbox.visit import Visit, let_forms_leave, open_page
+from messo.pages.edge import redirect
 from messo.sso import discovery, end_session
 from messo.sso.end_session import PATH, Ending
 from messo.sso.hints import Proof

@@ -1,39 +1,30 @@
 """The edge of every page: who visits, in which language, and what happens when something fails."""
 
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.base import db, log, metrics
 from messo.base.crypto import Secrets
 from messo.base.db import Connection, Pool
 from messo.base.forms import Form, read_form
 from messo.base.http import Problem
-from messo.base.ids import new_id
 from messo.base.limits import RateLimit
 from messo.content import Fetch
-from messo.inbox import languages
-from messo.inbox.languages import Language, Texts
 from messo.inbox.rendering import Renderer
 from messo.inbox.turns import Turns
 from messo.login import Identity, Limits, LoginFlow, Session, Web, find_session
+from messo.pages.edge import address_of, page_route, redirect
+from messo.pages.languages import Texts, asked_language
 from messo.payments import Live
-from messo.recipients import Profile, language_of, language_of_browser, read_profile
+from messo.recipients import Profile, language_of, read_profile
 from messo.recipients.email import SendValidation
 from messo.settings import Settings
 from messo.sso.keys import Keys
-
-logger = log.get(__name__)
-
-LANGUAGE_COOKIE = "messo-language"
-
 
 Welcome = Callable[[Connection, Identity], Awaitable[None]]  # at every login, in its transaction
 
@@ -89,7 +80,7 @@ class Visit:
     def page(self, template: str, status: int = 200, **values: Any) -> Response:  # noqa: ANN401
         """A page, with the frame around it as this visitor sees it."""
         csrf = self.site.web.csrf_token(self.session) if self.session else ""
-        values.setdefault("address", _address(self.request))
+        values.setdefault("address", address_of(self.request))
         return self.site.render(
             template,
             self.texts,
@@ -105,15 +96,19 @@ class Visit:
         """An error page that says what happened and what to do now."""
         return self.page("error.html", status, reason=reason, code=status, **values)
 
+    def refused(self, problem: Problem) -> Response:
+        """The page for what was asked wrongly."""
+        return self.error(problem.status, "problem", detail=problem.detail)
 
-def _address(request: Request) -> str:
-    """Path and query of a page: where to come back to."""
-    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    def busy(self) -> Response:
+        """Where to try again. A form's address is not always a page, so that begins at the front."""
+        address = address_of(self.request)
+        front = self.request.method == "POST" or address.startswith("//")
+        return self.error(503, "busy", again="/" if front else address)
 
-
-def redirect(path: str) -> Response:
-    """After a form: the browser asks for `path` by GET, so that reloading repeats nothing."""
-    return RedirectResponse(path, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
+    def broken(self, number: str) -> Response:
+        """The page for what nobody foresaw."""
+        return self.error(500, "broken", number=number)
 
 
 def let_forms_leave(response: Response, site: Site) -> None:
@@ -214,7 +209,7 @@ async def _recognise(visit: Visit, conn: Connection, *, use: bool = True) -> Non
     visit.session, visit._profile = session, profile  # noqa: SLF001
     chosen = language_of(profile.preferred_languages)
     if chosen is not None:
-        visit.texts = Texts(chosen)
+        visit.texts = Texts(chosen, "messo.inbox")
 
 
 def _turned_away(visit: Visit) -> Response:
@@ -225,52 +220,16 @@ def _turned_away(visit: Visit) -> Response:
     expired = visit.site.web.session_cookie in request.cookies
     if request.method == "POST":
         return visit.error(401, "expired", back="/", lost=True)
-    path = _address(request)
+    path = address_of(request)
     if not expired:
         return redirect(f"/login?return_to={quote(path, safe='')}")
     return visit.error(401, "expired", back=path, lost=False)
 
 
 def _route(path: str, name: str, run: OpenFunction, methods: tuple[str, ...]) -> Route:
-    seconds = metrics.request_seconds.labels(name)
-
-    async def endpoint(request: Request) -> Response:
-        began = time.perf_counter()
-        visit = Visit(request, request.app.state.site, Texts(asked_language(request)), Form({}))
-        try:
-            response = await run(visit)
-        except Problem as problem:
-            response = visit.error(problem.status, "problem", detail=problem.detail)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        except Exception as error:  # noqa: BLE001  the last resort of every page
-            response = _unforeseen(visit, name, error)
-        seconds.observe(time.perf_counter() - began)
-        metrics.requests.labels(name, response.status_code).inc()
-        return response
-
-    return Route(path, endpoint, methods=list(methods), name=name)
+    return page_route(path, name, _visit, run, methods)
 
 
-def _unforeseen(visit: Visit, name: str, error: Exception) -> Response:
-    number = new_id()
-    if db.passes(error):
-        logger.warning("not available", request=number, route=name, error=log.describe(error))
-        return visit.error(503, "busy", again=_again(visit.request))
-    logger.error("unforeseen", request=number, route=name, exc_info=error)
-    return visit.error(500, "broken", number=number)
-
-
-def _again(request: Request) -> str:
-    """Where to try again. A form's address is not always a page, so that begins at the front."""
-    address = _address(request)
-    return "/" if request.method == "POST" or address.startswith("//") else address
-
-
-def asked_language(request: Request) -> Language:
-    """Before anybody is recognised: what was chosen here before, or what the browser asks for."""
-    chosen = request.cookies.get(LANGUAGE_COOKIE)
-    for language in languages.LANGUAGES:
-        if chosen == language:
-            return language
-    return language_of_browser(request.headers.get("accept-language", ""))
+def _visit(request: Request) -> Visit:
+    texts = Texts(asked_language(request), "messo.inbox")
+    return Visit(request, request.app.state.site, texts, Form({}))

@@ -6,8 +6,9 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.inbox.languages import LANGUAGES, Language, locale_of
-from messo.inbox.visit import Visit, citizen_page, is_onboarded, redirect
+from messo.inbox.visit import Visit, citizen_page, is_onboarded
+from messo.pages.edge import redirect
+from messo.pages.languages import LANGUAGES, Language, locale_of
 from messo.recipients import Wishes, amend, onboard
 
 Step = Literal["terms", "choose", "language"]

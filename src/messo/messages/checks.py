@@ -22,6 +22,10 @@ from messo.messages import wire
 
 T = TypeVar("T")
 
+# The shortest and the longest, in UTF-16 units.
+SUBJECT = (10, 120)
+MARKDOWN = (80, 10_000)
+
 _FISCAL_CODE = re.compile(FISCAL_CODE)
 _MOMENT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))?\Z",
@@ -49,8 +53,8 @@ def parse_message(body: bytes, *, check_digits: bool = True) -> wire.NewMessage:
     title = "Invalid message structure"
     message = _decode(body, wire.new_message, title)
     content = message.content
-    _length(content.subject, "content.subject", 10, 120, title)
-    _length(content.markdown, "content.markdown", 80, 10_000, title)
+    _length(content.subject, "content.subject", *SUBJECT, title)
+    _length(content.markdown, "content.markdown", *MARKDOWN, title)
     if message.time_to_live is None:
         message.time_to_live = 3600
     if message.feature_level_type is None:

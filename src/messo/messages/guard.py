@@ -11,6 +11,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
@@ -159,7 +160,7 @@ class Guard:
     async def _count(self, key: _Key, content: _Content, service_id: str) -> None:
         await self.flush()
         async with self.pool.connection() as conn:
-            threshold = max(self.least, math.ceil(self.share * await enrolled(conn)))
+            most = (await threshold(conn, self.least, self.share)).in_force
             bucket = _bucket(conn, *key)
             content.counted = await conn.value(
                 queries.count_recipients,
@@ -167,12 +168,12 @@ class Guard:
                 institution_id=key[0],
                 fingerprint=key[1],
                 since=clock.now() - WINDOW,
-                limit=threshold,
+                limit=most,
             )
             content.passed = 0
-            if content.counted < threshold:
+            if content.counted < most:
                 content.held_until = 0.0
-                free = (threshold - content.counted) // _PROCESSES
+                free = (most - content.counted) // _PROCESSES
                 content.free = min(BATCH, max(_LEAST, free))
                 return
             content.free = 0
@@ -232,9 +233,53 @@ async def allow(
     return until
 
 
+async def end_allowance(conn: Connection, actor: str, institution_id: str) -> bool:
+    """Take an allowance back before its time (audited). False if there was none."""
+    if not await conn.run(queries.end_allowance, institution_id=institution_id):
+        return False
+    await changed(conn)
+    await record(conn, actor, "guard.end_allowance", institution_id)
+    return True
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """From how many recipients a day one content is held: `in_force`, the larger of two bounds.
+
+    `least` people, and `share` of the `enrolled` citizens.
+    """
+
+    least: int
+    share: float
+    enrolled: int
+
+    @property
+    def in_force(self) -> int:
+        """The number that counts."""
+        return max(self.least, math.ceil(self.share * self.enrolled))
+
+
+async def threshold(conn: Connection, least: int, share: float) -> Threshold:
+    """The bound as it is now. The settings are those of `Guard` (`guard.least`, `guard.share`)."""
+    return Threshold(least, share, await enrolled(conn))
+
+
 async def holds(conn: Connection) -> Sequence[Row]:
-    """Contents that were stopped, newest first."""
+    """Contents that were stopped, newest first, at most 100.
+
+    `institution_id` and its `name`, `service_id` and `service_name` (the first that was stopped),
+    `fingerprint` (of the content), `recipients` (when last counted), `held_at`.
+    """
     return await conn.rows(queries.list_holds)
+
+
+async def holds_of(conn: Connection, institution_id: str) -> Sequence[Row]:
+    """As `holds`, of one institution."""
+    return await conn.rows(
+        queries.holds_of_institution,
+        buckets=list(range(conn.buckets)),
+        institution_id=institution_id,
+    )
 
 
 async def allowances(conn: Connection) -> Sequence[Row]:

@@ -7,8 +7,8 @@ from messo import events
 from messo.base import clock, metrics, work
 from messo.base.db import Connection, Pool, Row
 from messo.messages.decide import PENDING_GRACE
+from messo.messages.failed import queue_again
 from messo.messages.submit import PROCESS, queries
-from messo.operations import record
 
 GIVE_UP_AFTER = timedelta(days=7)
 _REPLAY_AT_ONCE = 1000
@@ -123,16 +123,7 @@ async def replay(pool: Pool, actor: str, tell: Callable[[int], None]) -> int:
         while True:
             async with pool.transaction() as conn:
                 failed = await conn.rows(queries.take_failed, bucket=bucket, limit=_REPLAY_AT_ONCE)
-                if failed:
-                    await work.queue(
-                        conn,
-                        bucket,
-                        PROCESS,
-                        [row["id"] for row in failed],
-                        [work.lane_of(row["service_id"]) for row in failed],
-                        clock.now(),
-                    )
-                    await record(conn, actor, "messages.replay", PROCESS, count=len(failed))
+                await queue_again(conn, actor, failed)
             total += len(failed)
             tell(total)
             if len(failed) < _REPLAY_AT_ONCE:

@@ -138,7 +138,50 @@ WITH failed AS (
 UPDATE messages.message AS m SET status = 'THROTTLED'
 FROM failed
 WHERE m.bucket = :bucket AND m.id = failed.id
-RETURNING m.id, m.service_id;
+RETURNING m.bucket, m.id, m.service_id;
+
+-- name: page_of_failed
+-- For operators, newest first, and nothing of the citizen. Bucket by bucket, so that the index gives
+-- each one's newest, however many there are.
+-- reads: services.service, services.institution
+WITH newest AS (
+    SELECT n.bucket, unnest(n.ids) AS id
+    FROM (
+        SELECT
+            b.bucket,
+            ARRAY(
+                SELECT m.id FROM messages.message AS m
+                WHERE m.bucket = b.bucket AND m.status = 'FAILED' AND m.id < :before::text
+                ORDER BY m.id DESC
+                LIMIT :limit
+            ) AS ids
+        FROM unnest(:buckets::smallint[]) AS b (bucket)
+    ) AS n
+    ORDER BY id DESC
+    LIMIT :limit
+)
+SELECT
+    newest.id, f.service_id, f.created_at, coalesce(v.name, '') AS service_name,
+    coalesce(i.name, '') AS institution_name
+FROM newest
+INNER JOIN messages.message AS f ON f.bucket = newest.bucket AND f.id = newest.id
+LEFT JOIN services.service AS v ON v.id = f.service_id
+LEFT JOIN services.institution AS i ON i.id = v.institution_id
+ORDER BY newest.id DESC;
+
+-- name: take_these_failed
+-- As `take_failed`, of what an operator has chosen. Locked in one order; what is not FAILED any more,
+-- or is being replayed by another, is left.
+WITH failed AS (
+    SELECT m.bucket, m.id FROM messages.message AS m
+    WHERE m.bucket = ANY(:buckets::smallint[]) AND m.id = ANY(:ids::text[]) AND m.status = 'FAILED'
+    ORDER BY m.bucket, m.id
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE messages.message AS m SET status = 'THROTTLED'
+FROM failed
+WHERE m.bucket = failed.bucket AND m.id = failed.id
+RETURNING m.bucket, m.id, m.service_id;
 
 -- name: read_messages
 -- For senders: everything the answer needs, in one go. Content only of what is in the inbox. Of each
@@ -249,10 +292,13 @@ ON CONFLICT (bucket, institution_id, fingerprint)
 DO UPDATE SET recipients = excluded.recipients;
 
 -- name: list_holds
--- Newest first, with names. reads: services.institution
-SELECT h.institution_id, i.name, h.service_id, h.recipients, h.held_at
+-- Newest first, with names. reads: services.institution, services.service
+SELECT
+    h.institution_id, i.name, h.service_id, coalesce(v.name, '') AS service_name, h.fingerprint,
+    h.recipients, h.held_at
 FROM messages.guard_hold AS h
 INNER JOIN services.institution AS i ON i.id = h.institution_id
+LEFT JOIN services.service AS v ON v.id = h.service_id
 ORDER BY h.held_at DESC
 LIMIT 100;
 
@@ -266,6 +312,10 @@ INSERT INTO messages.guard_allowance (institution_id, until, reason, allowed_by)
 VALUES (:institution_id, :until, :reason, :allowed_by)
 ON CONFLICT (institution_id) DO UPDATE SET
     until = excluded.until, reason = excluded.reason, allowed_by = excluded.allowed_by;
+
+-- name: end_allowance
+-- Before its time; the audit log keeps it.
+DELETE FROM messages.guard_allowance AS a WHERE a.institution_id = :institution_id;
 
 -- name: forget_recipients
 -- Older than the window they count for nothing. Bounded, by age.
@@ -504,34 +554,259 @@ SELECT DISTINCT n.fiscal_code FROM (
     WHERE w.bucket = :bucket AND w.fiscal_code = ANY(:fiscal_codes::text[])
 ) AS n;
 
--- name: reports_of_service
--- For the service itself. Over all buckets: for people, and at most a hundred.
-SELECT o.message_id AS id, o.reported_at
+-- name: reports_of_services
+-- For the senders themselves. Over all buckets: for people, and at most a hundred. A page begins below
+-- the last report of the page before.
+-- reads: services.service
+SELECT o.message_id AS id, o.service_id, o.reported_at, coalesce(v.name, '') AS service_name
 FROM messages.report AS o
-WHERE o.bucket = ANY(:buckets::smallint[]) AND o.service_id = :service_id
+LEFT JOIN services.service AS v ON v.id = o.service_id
+WHERE o.bucket = ANY(:buckets::smallint[]) AND o.service_id = ANY(:service_ids::text[])
+  AND (
+      :before_at::timestamptz IS NULL
+      OR (o.reported_at, o.message_id) < (:before_at, :before_id::text)
+  )
 ORDER BY o.reported_at DESC, o.message_id DESC
-LIMIT 100;
+LIMIT :limit;
 
 -- name: reported_services
--- For operators, now and then: one pass over the messages, whatever the number of services.
+-- For operators, now and then. Of each service that was reported what it delivered is counted, by the
+-- index of its messages, from the first id on that can have been delivered then; of no other.
 -- reads: services.service, services.institution
 WITH reported AS (
     SELECT o.service_id, count(*) AS reports
     FROM messages.report AS o
     WHERE o.bucket = ANY(:buckets::smallint[]) AND o.reported_at > :since
     GROUP BY o.service_id
-), received AS (
-    SELECT m.service_id, count(*) AS messages
-    FROM messages.message AS m
-    WHERE m.bucket = ANY(:buckets::smallint[]) AND m.status = 'PROCESSED'
-      AND m.decided_at > :since
-      AND m.service_id IN (SELECT reported.service_id FROM reported)
-    GROUP BY m.service_id
 )
 SELECT
     reported.service_id, s.name AS service_name, i.name AS institution_name, reported.reports,
-    coalesce(received.messages, 0) AS received
+    (
+        SELECT count(*) FROM messages.message AS m
+        WHERE m.bucket = ANY(:buckets::smallint[]) AND m.service_id = reported.service_id
+          AND m.id >= :first AND m.status = 'PROCESSED' AND m.decided_at > :since
+    ) AS received
 FROM reported
-LEFT JOIN received ON received.service_id = reported.service_id
 LEFT JOIN services.service AS s ON s.id = reported.service_id
 LEFT JOIN services.institution AS i ON i.id = s.institution_id;
+
+-- name: newest_sent
+-- The ids that one page of a sender's list looks at: newest first, of many services, over all buckets.
+-- Service by service and bucket by bucket, so that the index gives each one's newest without sorting.
+-- A first look shows which of them have more than a few; these share the window. `floor`: all ids
+-- from there on are in the answer; null where that is all there are.
+WITH pair AS MATERIALIZED (
+    SELECT
+        b.bucket, s.service_id,
+        ARRAY(
+            SELECT m.id FROM messages.message AS m
+            WHERE m.bucket = b.bucket AND m.service_id = s.service_id
+              AND m.id < :before::text AND m.id >= :after::text
+            ORDER BY m.id DESC
+            LIMIT :first::integer
+        ) AS ids
+    FROM unnest(:buckets::smallint[]) AS b (bucket)
+    CROSS JOIN unnest(:service_ids::text[]) AS s (service_id)
+), depth AS MATERIALIZED (
+    SELECT greatest(:first, :window::integer / greatest(count(*), 1)) AS most
+    FROM pair
+    WHERE cardinality(pair.ids) = :first
+), looked_at AS MATERIALIZED (
+    SELECT
+        pair.bucket,
+        CASE
+            WHEN cardinality(pair.ids) < :first OR (SELECT depth.most FROM depth) = :first
+                THEN pair.ids
+            ELSE ARRAY(
+                SELECT m.id FROM messages.message AS m
+                WHERE m.bucket = pair.bucket AND m.service_id = pair.service_id
+                  AND m.id < :before AND m.id >= :after
+                ORDER BY m.id DESC
+                LIMIT (SELECT depth.most FROM depth)
+            )
+        END AS ids
+    FROM pair
+), bound AS MATERIALIZED (
+    SELECT max(l.ids[cardinality(l.ids)]) AS floor
+    FROM looked_at AS l
+    WHERE cardinality(l.ids) >= (SELECT depth.most FROM depth)
+), chosen AS (
+    SELECT n.bucket, n.id
+    FROM (SELECT l.bucket, unnest(l.ids) AS id FROM looked_at AS l) AS n
+    WHERE n.id >= coalesce((SELECT bound.floor FROM bound), '')
+    ORDER BY n.id DESC
+    LIMIT :window
+)
+SELECT
+    coalesce(array_agg(chosen.bucket ORDER BY chosen.id DESC), '{}') AS buckets,
+    coalesce(array_agg(chosen.id ORDER BY chosen.id DESC), '{}') AS ids,
+    CASE
+        WHEN count(*) = :window THEN min(chosen.id) ELSE (SELECT bound.floor FROM bound)
+    END AS floor
+FROM chosen;
+
+-- name: newest_sent_to
+-- The same for one citizen, whose own index is the shorter way. Of whoever wrote to them: so the
+-- window is bounded.
+WITH newest AS (
+    SELECT m.id, m.service_id FROM messages.message AS m
+    WHERE m.bucket = :bucket AND m.fiscal_code = :fiscal_code
+      AND m.id < :before AND m.id >= :after
+    ORDER BY m.id DESC
+    LIMIT :window::integer
+)
+SELECT
+    coalesce(
+        array_agg(newest.id ORDER BY newest.id DESC)
+            FILTER (WHERE newest.service_id = ANY(:service_ids::text[])),
+        '{}'
+    ) AS ids,
+    CASE WHEN count(*) = :window THEN min(newest.id) END AS floor
+FROM newest;
+
+-- name: sent_with_reference
+-- The same for one of the sender's own references. Under one that stands on a whole campaign there
+-- may be any number: whoever gets `too_many` looks through the newest instead.
+WITH referred AS (
+    SELECT m.bucket, m.id FROM messages.message AS m
+    WHERE m.bucket = ANY(:buckets::smallint[]) AND m.service_id = ANY(:service_ids::text[])
+      AND m.reference = :reference
+    LIMIT :window::integer
+)
+SELECT
+    coalesce(
+        array_agg(referred.bucket ORDER BY referred.id DESC)
+            FILTER (WHERE referred.id < :before AND referred.id >= :after),
+        '{}'
+    ) AS buckets,
+    coalesce(
+        array_agg(referred.id ORDER BY referred.id DESC)
+            FILTER (WHERE referred.id < :before AND referred.id >= :after),
+        '{}'
+    ) AS ids,
+    count(*) = :window AS too_many
+FROM referred;
+
+-- name: sent_rows
+-- Lines of a sender's list: which of these ids are wanted, and only then what is shown of them. In the
+-- words the signs of LIKE are escaped.
+-- reads: services.service, services.institution, recipients.profile, recipients.preference
+WITH wanted AS MATERIALIZED (
+    SELECT
+        m.bucket, m.id, m.fiscal_code, m.service_id, m.subject, m.status, m.rejection_reason,
+        m.feature_level_type, m.reference, m.created_at, m.read_at
+    FROM unnest(:buckets::smallint[], :ids::text[]) AS u (bucket, id)
+    INNER JOIN messages.message AS m ON m.bucket = u.bucket AND m.id = u.id
+    WHERE (:status::text IS NULL OR m.status = :status)
+      AND (:reference::text IS NULL OR m.reference = :reference)
+      AND lower(m.subject) LIKE ALL(ARRAY(
+          SELECT '%' || lower(x.word) || '%' FROM unnest(:words::text[]) AS x (word)
+      ))
+    ORDER BY m.id DESC
+    LIMIT :limit
+)
+SELECT
+    w.id, w.fiscal_code, w.service_id, w.subject, w.status, w.rejection_reason,
+    w.feature_level_type, w.reference, w.created_at, w.read_at, v.name AS service_name,
+    i.permissions, messages.read_shared(p.mode, f.access_read_message_status) AS read_shared
+FROM wanted AS w
+INNER JOIN services.service AS v ON v.id = w.service_id
+INNER JOIN services.institution AS i ON i.id = v.institution_id
+LEFT JOIN recipients.profile AS p
+    ON p.bucket = w.bucket AND p.fiscal_code = w.fiscal_code
+    AND w.feature_level_type = 'ADVANCED'
+LEFT JOIN recipients.preference AS f
+    ON f.bucket = w.bucket AND f.fiscal_code = w.fiscal_code
+    AND f.service_id = w.service_id AND f.settings_version = p.settings_version
+ORDER BY w.id DESC;
+
+-- name: find_sent
+-- One message of an institution, by id over all buckets: for people. What was accepted is the
+-- sender's own, in the inbox or not; of a rejected message nothing is left.
+-- reads: services.service, services.institution, recipients.profile, recipients.preference
+SELECT
+    m.bucket, m.id, m.fiscal_code, m.service_id, m.subject, m.status, m.rejection_reason,
+    m.feature_level_type, m.require_secure_channels, m.time_to_live, m.reference, m.created_at,
+    m.decided_at, m.read_at, c.markdown, c.parts, o.reported_at, v.name AS service_name,
+    v.institution_id, i.permissions,
+    coalesce(s.organization_fiscal_code, i.fiscal_code) AS organization_fiscal_code,
+    messages.read_shared(p.mode, f.access_read_message_status) AS read_shared
+FROM messages.message AS m
+INNER JOIN services.service AS v ON v.id = m.service_id
+INNER JOIN services.institution AS i ON i.id = v.institution_id
+LEFT JOIN messages.sender AS s ON s.id = m.sender_id
+LEFT JOIN messages.content AS c ON c.bucket = m.bucket AND c.id = m.id
+LEFT JOIN messages.report AS o ON o.bucket = m.bucket AND o.message_id = m.id
+LEFT JOIN recipients.profile AS p
+    ON p.bucket = m.bucket AND p.fiscal_code = m.fiscal_code
+    AND m.feature_level_type = 'ADVANCED'
+LEFT JOIN recipients.preference AS f
+    ON f.bucket = m.bucket AND f.fiscal_code = m.fiscal_code
+    AND f.service_id = m.service_id AND f.settings_version = p.settings_version
+WHERE m.bucket = ANY(:buckets::smallint[]) AND m.id = :id AND v.institution_id = :institution_id;
+
+-- name: told_of_message
+-- Of each way to tell the citizen of a new message, the best that came of it, and when.
+-- reads: notifications.delivery, notifications.channel
+SELECT DISTINCT ON (h.wire_name) h.wire_name AS channel, d.state, d.state_at
+FROM notifications.delivery AS d
+INNER JOIN notifications.channel AS h ON h.name = d.channel
+WHERE d.bucket = :bucket AND d.message_id = :id AND d.occasion = 'new' AND d.state <> 'STOPPED'
+ORDER BY
+    h.wire_name,
+    array_position(ARRAY['SENT', 'THROTTLED', 'QUEUED', 'EXPIRED', 'FAILED'], d.state),
+    d.state_at;
+
+-- name: held_lately
+-- What of one institution the guard has stopped since then. The bucket is of institution and content.
+SELECT count(*) AS contents, max(h.held_at) AS held_at
+FROM messages.guard_hold AS h
+WHERE h.bucket = ANY(:buckets::smallint[]) AND h.institution_id = :institution_id
+  AND h.held_at >= :since;
+
+-- name: holds_of_institution
+-- As `list_holds`, of one. reads: services.service
+SELECT
+    h.service_id, coalesce(v.name, '') AS service_name, h.fingerprint, h.recipients, h.held_at
+FROM messages.guard_hold AS h
+LEFT JOIN services.service AS v ON v.id = h.service_id
+WHERE h.bucket = ANY(:buckets::smallint[]) AND h.institution_id = :institution_id
+ORDER BY h.held_at DESC
+LIMIT 100;
+
+-- name: count_failed_up_to
+-- No further than somebody wants to know; the partial index holds nothing else.
+SELECT count(*) FROM (
+    SELECT FROM messages.message AS m
+    WHERE m.bucket = ANY(:buckets::smallint[]) AND m.status = 'FAILED'
+    LIMIT :most
+) AS few;
+
+-- name: shares_of_reports
+-- From figures, not from messages, of which there are millions. Reports count from the first day on
+-- of which there are figures. All services, or those of one institution.
+-- reads: events.figure, services.service, services.institution
+WITH received AS MATERIALIZED (
+    SELECT f.service_id, sum(f.number)::bigint AS messages, min(f.day) AS first
+    FROM events.figure AS f
+    WHERE f.bucket = ANY(:buckets::smallint[]) AND f.kind = 'processed' AND f.day >= :since::date
+      AND f.service_id IN (
+          SELECT o.service_id
+          FROM messages.report AS o
+          INNER JOIN services.service AS s ON s.id = o.service_id
+          WHERE o.bucket = ANY(:buckets::smallint[]) AND o.reported_at >= :reported_since
+            AND (:institution_id::text IS NULL OR s.institution_id = :institution_id::text)
+      )
+    GROUP BY f.service_id
+)
+SELECT
+    s.id AS service_id, s.name AS service_name, i.id AS institution_id,
+    i.name AS institution_name, count(*) AS reports, r.messages AS received
+FROM received AS r
+INNER JOIN messages.report AS o
+    ON o.bucket = ANY(:buckets::smallint[]) AND o.service_id = r.service_id
+    AND o.reported_at >= :reported_since
+    AND (o.reported_at AT TIME ZONE 'Europe/Rome')::date >= r.first
+INNER JOIN services.service AS s ON s.id = r.service_id
+INNER JOIN services.institution AS i ON i.id = s.institution_id
+GROUP BY s.id, s.name, i.id, i.name, r.messages;

@@ -9,6 +9,12 @@ from messo.messages import guard
 from messo.messages.submit import queries
 
 _AT_ONCE = 20_000
+_KEYS_AT_LEAST = timedelta(hours=24)  # what institutions are promised
+
+
+def keys_kept(hours: int) -> timedelta:
+    """How long an Idempotency-Key is remembered, where the setting says so many hours."""
+    return max(_KEYS_AT_LEAST, timedelta(hours=hours))
 
 
 def forget(keep_keys: timedelta) -> Callable[[Connection], Awaitable[bool]]:

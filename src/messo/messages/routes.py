@@ -1,7 +1,5 @@
 """The institutions' message routes: authenticate, parse, call, answer."""
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -11,13 +9,11 @@ from messo.base.db import Pool
 from messo.base.http import JSON, Answer, Parameter, Problem, Request, Route
 from messo.base.refusals import OF_BODY
 from messo.base.wire import GatewayError, IdempotencyKey, ProblemDocument
-from messo.content import Configurations
 from messo.login import FiscalCode
 from messo.messages import checks, gates, wire
-from messo.messages.advice import Advise
-from messo.messages.guard import Guard
 from messo.messages.reach import ProfileReader
 from messo.messages.reports import reports_of
+from messo.messages.send import MAY_WRITE, REFERENCE, Send, Sent
 from messo.messages.status import (
     MessageReader,
     PaymentLookup,
@@ -25,11 +21,7 @@ from messo.messages.status import (
     message_life,
     message_status,
 )
-from messo.messages.submit import Accept
 from messo.services import Authenticate, Permission, not_allowed
-
-_REFERENCE = re.compile(r"[\x21-\x7e]{1,64}\Z")
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
 
 @dataclass(frozen=True)
@@ -37,48 +29,24 @@ class MessageRoutes:
     """The routes and what they need. `payment_state` is passed in by whoever knows payments."""
 
     authenticate: Authenticate
-    configurations: Configurations
-    guard: Guard
-    accept: Accept
-    advise: Advise
+    send: Send
     messages: MessageReader
     profiles: ProfileReader
     pool: Pool
     body_limit: int
-    check_digits: bool = True  # of notice numbers
     payment_state: PaymentLookup | None = None
 
     async def submit(self, request: Request) -> Answer:
-        sender = await self.authenticate.sender(
-            request, Permission.MESSAGE_WRITE, Permission.LIMITED_MESSAGE_WRITE
-        )
+        sender = await self.authenticate.sender(request, *MAY_WRITE)
         body = await request.json_body(self.body_limit)
-        message = checks.parse_message(body, check_digits=self.check_digits)
-        in_path = request.path.get("fiscal_code")
-        if in_path is not None:
-            checks.path_fiscal_code(in_path)
-        gates.check_permissions(sender, message)
-        fiscal_code = gates.only_one_fiscal_code(in_path, message)
-        precondition = await gates.check_third_party(sender, message, self.configurations)
-        gates.check_recipient(sender, fiscal_code)
-        gates.check_amount(sender, message)
-        reference = _visible(request, b"x-messo-reference", _REFERENCE, 64)
-        key = _visible(request, b"idempotency-key", _IDEMPOTENCY_KEY, 255)
-        draft = self.accept.draft(sender, fiscal_code, message, reference, key, precondition)
-        try:
-            await self.guard.admit(
-                sender, fiscal_code, draft.subject, draft.markdown, _own(message)
-            )
-        except Problem:
-            # A repeated request of a message kept before the hold gets its first answer.
-            before = await self.accept.kept_before(draft)
-            if before is None:
-                raise
-            message_id = before
-        else:
-            message_id = await self.accept.keep(draft)
-        advice = await self.advise(sender.institution_id, draft.markdown)
-        return _created(fiscal_code, message_id, advice)
+        sent = await self.send(
+            sender,
+            body,
+            in_path=request.path.get("fiscal_code"),
+            reference=request.header(b"x-messo-reference"),
+            key=request.header(b"idempotency-key"),
+        )
+        return _created(sent)
 
     async def read(self, request: Request) -> Answer:
         sender = await self.authenticate.sender(request, Permission.MESSAGE_READ)
@@ -112,7 +80,7 @@ class MessageRoutes:
     async def search(self, request: Request) -> Answer:
         sender = await self.authenticate.sender(request, Permission.MESSAGE_READ)
         reference = request.query.get("reference", "")
-        if not _REFERENCE.match(reference):
+        if not REFERENCE.match(reference):
             raise Problem(
                 400,
                 "Bad parameters",
@@ -282,34 +250,9 @@ class MessageRoutes:
         ]
 
 
-def _own(message: wire.NewMessage) -> str:
-    """What makes the message one person's by nature: its payment notice, or its remote content."""
-    content = message.content
-    payment, third_party = content.payment_data, content.third_party_data
-    if payment is not UNSET:
-        payee = "" if payment.payee is UNSET else payment.payee.fiscal_code
-        return f"{payee}{payment.notice_number}"
-    if third_party is not UNSET and third_party.has_remote_content:
-        return third_party.id
-    return ""
-
-
-def _visible(request: Request, header: bytes, pattern: re.Pattern[str], most: int) -> str | None:
-    value = request.header(header)
-    if value is not None and not pattern.match(value):
-        name = header.decode().title()
-        raise Problem(
-            400,
-            "Bad parameters",
-            f"{name} must be 1 to {most} visible ASCII characters, without spaces.",
-            field=name,
-        )
-    return value
-
-
-def _created(fiscal_code: str, message_id: str, advice: Sequence[wire.Advice]) -> Answer:
-    location = f"/api/v1/messages/{fiscal_code}/{message_id}"
-    created = wire.CreatedMessage(message_id, list(advice) or UNSET)
+def _created(sent: Sent) -> Answer:
+    location = f"/api/v1/messages/{sent.fiscal_code}/{sent.message_id}"
+    created = wire.CreatedMessage(sent.message_id, list(sent.advice) or UNSET)
     return Answer(201, msgspec.json.encode(created), (JSON, (b"location", location.encode())))
 
 

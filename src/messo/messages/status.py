@@ -1,6 +1,6 @@
 """What the sender may see of a message."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from msgspec import UNSET
 
@@ -59,23 +59,41 @@ async def message_status(
     message.content = stored_content(row)
     if row["notification"] is not None:
         answer.notification = wire.notification.decode(row["notification"])
-    advanced = row["feature_level_type"] == "ADVANCED"
-    if not advanced or Permission.MESSAGE_READ_ADVANCED not in sender.permissions:
+    reading = read_status(row, sender.permissions)
+    if reading is None:
         return answer
-    if row["read_shared"]:
-        answer.read_status = "READ" if row["read_at"] is not None else "UNREAD"
-    else:
-        answer.read_status = "UNAVAILABLE"
-    payment = message.content.payment_data
-    if payment_state is not None and payment is not UNSET and payment.payee is not UNSET:
-        seen = await payment_state(payment.payee.fiscal_code, payment.notice_number)
-        if seen is not None:
-            answer.payment = seen
-            if seen.state == "paid":
-                answer.payment_status = "PAID"
-            elif seen.source is not UNSET:  # else nobody has said anything yet
-                answer.payment_status = "NOT_PAID"
+    answer.read_status = reading
+    seen = await state_of_notice(message.content, payment_state)
+    if seen is not None:
+        answer.payment = seen
+        if seen.state == "paid":
+            answer.payment_status = "PAID"
+        elif seen.source is not UNSET:  # else nobody has said anything yet
+            answer.payment_status = "NOT_PAID"
     return answer
+
+
+def read_status(row: Row, permissions: Collection[str]) -> wire.ReadStatus | None:
+    """Whether it was read, as far as its citizen lets the sender know.
+
+    None where nothing is said of that: not PROCESSED, not ADVANCED, or without the permission.
+    """
+    advanced = row["status"] == "PROCESSED" and row["feature_level_type"] == "ADVANCED"
+    if not advanced or Permission.MESSAGE_READ_ADVANCED not in permissions:
+        return None
+    if not row["read_shared"]:
+        return "UNAVAILABLE"
+    return "UNREAD" if row["read_at"] is None else "READ"
+
+
+async def state_of_notice(
+    content: wire.StoredContent, payment_state: PaymentLookup | None
+) -> wire.PaymentSeen | None:
+    """What is known of the content's payment notice; None without one."""
+    payment = content.payment_data
+    if payment_state is None or payment is UNSET or payment.payee is UNSET:
+        return None
+    return await payment_state(payment.payee.fiscal_code, payment.notice_number)
 
 
 def stored_content(row: Row) -> wire.StoredContent:

@@ -181,13 +181,16 @@ class PaymentSeen(Struct):
     receipt: str | UnsetType = UNSET
 
 
+ReadStatus = Literal["READ", "UNREAD", "UNAVAILABLE"]
+
+
 class MessageStatus(Struct):
     """A message and what became of it. `payment` says more than `payment_status`."""
 
     message: MessageBody
     status: Literal["ACCEPTED", "THROTTLED", "PROCESSED", "REJECTED", "FAILED"]
     notification: Notification | UnsetType = UNSET
-    read_status: Literal["READ", "UNREAD", "UNAVAILABLE"] | UnsetType = UNSET
+    read_status: ReadStatus | UnsetType = UNSET
     payment_status: Literal["PAID", "NOT_PAID"] | UnsetType = UNSET
     payment: PaymentSeen | UnsetType = UNSET
 

@@ -1,7 +1,7 @@
 """Who did what, and how we are doing.
 
-Owns: operations.audit, operations.seal, operations.operator.
-Others may call: `record`.
+Owns: operations.audit, operations.seal, operations.operator, operations.sample.
+Step: `operations.sample` (samples.py), periodic. Others may call: `record`.
 """
 
 from messo.operations.audit import record

@@ -6,6 +6,8 @@ is new. Entries name citizens by keyed hash only, so erasing a citizen breaks no
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -65,25 +67,118 @@ async def _seal_bucket(conn: Connection, bucket: int) -> int:
 
 async def newest(conn: Connection, limit: int) -> Sequence[Row]:
     """The latest entries, newest first."""
-    return await conn.rows(queries.list_audit, limit=limit)
+    buckets = list(range(conn.buckets))
+    return await conn.rows(
+        queries.page_of_audit, buckets=buckets, before="~", first="", limit=limit
+    )
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A seal in the order of verification: all of a bucket, then those of the next."""
+
+    bucket: int = -1
+    number: int = 0
+
+
+_END = Place(32_767, 2**63 - 1)  # after every seal
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A seal that does not match its entries, or that they name and that is gone."""
+
+    bucket: int
+    number: int
+    is_missing: bool
+
+    @property
+    def sentence(self) -> str:
+        """As the command says it."""
+        fault = "is missing" if self.is_missing else "does not match its entries"
+        return f"seal {self.number} of bucket {self.bucket} {fault}"
+
+
+@dataclass(frozen=True)
+class Portion:
+    """What came of a portion of seals. `next`: the `after` of the next one, None at the end."""
+
+    seals: int
+    broken: Sequence[Broken]
+    next: Place | None
 
 
 async def verify(conn: Connection) -> list[str]:
     """Recompute every seal. An empty list, or one sentence per seal that does not hold."""
-    broken = []
-    before: dict[int, bytes] = {}
-    entries: dict[tuple[int, int], list[Row]] = {}
-    for row in await conn.rows(queries.sealed_entries):
-        entries.setdefault((row["bucket"], row["seal"]), []).append(row)
-    for seal_row in await conn.rows(queries.all_seals):
-        bucket, number = seal_row["bucket"], seal_row["number"]
-        covered = entries.pop((bucket, number), [])
-        computed = _digest(before.get(bucket, b""), covered)
-        if len(covered) != seal_row["entries"] or computed != seal_row["digest"]:
-            broken.append(f"seal {number} of bucket {bucket} does not match its entries")
-        before[bucket] = seal_row["digest"]
-    broken += [f"seal {number} of bucket {bucket} is missing" for bucket, number in entries]
+    broken: list[str] = []
+    place: Place | None = Place()
+    while place is not None:
+        portion = await verify_portion(conn, place)
+        broken += [one.sentence for one in portion.broken]
+        place = portion.next
     return broken
+
+
+async def verify_portion(
+    conn: Connection, after: Place, seals: int = 500, entries: int = 20_000
+) -> Portion:
+    """Recompute the seals that come after this one: so many, or as few as have so many entries.
+
+    What is sealed meanwhile is not looked at.
+    """
+    found = await conn.rows(
+        queries.seals_after, after_bucket=after.bucket, after_number=after.number, limit=seals
+    )
+    chosen = found[: _how_many(found, entries)]
+    is_last = len(found) < seals and len(chosen) == len(found)
+    end = _END if is_last else Place(chosen[-1]["bucket"], chosen[-1]["number"])
+    before: dict[int, bytes] = {}
+    if after.number:
+        digest = await conn.value(queries.digest_before, bucket=after.bucket, number=after.number)
+        before[after.bucket] = digest or b""
+    covered: dict[Place, list[Row]] = {}
+    for row in await conn.rows(
+        queries.entries_of_seals,
+        after_bucket=after.bucket,
+        after_number=after.number,
+        last_bucket=end.bucket,
+        last_number=end.number,
+    ):
+        covered.setdefault(Place(row["bucket"], row["seal"]), []).append(row)
+    broken = []
+    for row in chosen:
+        bucket, number = row["bucket"], row["number"]
+        of_it = covered.pop(Place(bucket, number), [])
+        computed = _digest(before.get(bucket, b""), of_it)
+        if len(of_it) != row["entries"] or computed != row["digest"]:
+            broken.append(Broken(bucket, number, is_missing=False))
+        before[bucket] = row["digest"]
+    broken += [
+        Broken(place.bucket, place.number, is_missing=True)
+        for place, of_it in covered.items()
+        if of_it[0]["is_without_seal"]
+    ]
+    return Portion(len(chosen), broken, None if is_last else end)
+
+
+async def unsealed_since(conn: Connection) -> datetime | None:
+    """When the oldest entry was made that has no seal yet; None if all have one."""
+    found: datetime | None = await conn.value(queries.oldest_unsealed)
+    return found
+
+
+async def count_seals(conn: Connection) -> int:
+    """How many seals a verification has before it."""
+    return int(await conn.value(queries.count_seals))
+
+
+def _how_many(seals: Sequence[Row], entries: int) -> int:
+    """How many of these seals cover about so many entries: at least one."""
+    total = 0
+    for at, row in enumerate(seals):
+        total += row["entries"]
+        if total >= entries:
+            return at + 1
+    return len(seals)
 
 
 def _digest(before: bytes, entries: Sequence[Row]) -> bytes:

@@ -46,7 +46,7 @@ async def examine(
         says = f"cannot connect ({log.describe(error)}): is it running, is the address right?"
         return [*findings, Finding("bad", "database", says)]
     try:
-        return [*findings, *await _database(conn)]
+        return [*findings, *await of_database(conn)]
     finally:
         await conn.close()
 
@@ -81,7 +81,8 @@ def _disk(data: Path) -> Finding:
     return Finding("ok", "disk", says)
 
 
-async def _database(conn: Connection) -> list[Finding]:
+async def of_database(conn: Connection) -> list[Finding]:
+    """What can be said of the database that this connection is to."""
     version = int(await conn.value(queries.setting, name="server_version_num"))
     findings = [
         Finding("ok", "PostgreSQL", f"version {version // 10000}")
@@ -108,7 +109,12 @@ async def _database(conn: Connection) -> list[Finding]:
     except SchemaError as error:  # there may be no table to look into
         return [*findings, Finding("bad", "migrations", str(error))]
     findings.append(Finding("ok", "migrations", f"{len(migrate.known())} applied"))
-    return [*findings, _reviews(await conn.value(queries.count_to_review))]
+    return [*findings, _reviews(await count_reviews(conn))]
+
+
+async def count_reviews(conn: Connection) -> int:
+    """How many services wait for a decision."""
+    return int(await conn.value(queries.count_to_review))
 
 
 def _reviews(waiting: int) -> Finding:

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from messo.base import clock, db, log, metrics, work
-from messo.base.db import Pool
+from messo.base.db import Connection, Pool
 
 logger = log.get(__name__)
 
@@ -66,9 +66,14 @@ async def measure(pool: Pool) -> None:
 
 
 async def queue_state(pool: Pool) -> dict[str, dict[str, float]]:
-    """For each step with work: `depth`, and `age_seconds` of the item that is due longest."""
+    """The same with a connection of its own."""
     async with pool.connection() as conn:
-        rows = await conn.rows(work.queries.queue_state)
+        return await queues(conn)
+
+
+async def queues(conn: Connection) -> dict[str, dict[str, float]]:
+    """For each step with work: `depth`, and `age_seconds` of the item that is due longest."""
+    rows = await conn.rows(work.queries.queue_state)
     now = datetime.now(UTC)
     return {
         row["step"]: {

@@ -1,6 +1,7 @@
 """Operators: who may operate this installation. They log in by OpenID Connect."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from messo.base import clock
 from messo.base.db import Connection, Row
@@ -21,6 +22,19 @@ async def remove(conn: Connection, actor: str, login: str) -> bool:
     if removed:
         await record(conn, actor, "operator.remove", login)
     return bool(removed)
+
+
+async def remove_unless_last(
+    conn: Connection, actor: str, login: str
+) -> Literal["removed", "unknown", "last"]:
+    """Take the role away, unless nobody would be left who has it. What came of it."""
+    there = [row["login"] for row in await conn.rows(queries.hold_operators)]
+    if login not in there:
+        return "unknown"
+    if len(there) == 1:
+        return "last"
+    await remove(conn, actor, login)
+    return "removed"
 
 
 async def listed(conn: Connection) -> Sequence[Row]:

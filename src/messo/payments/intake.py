@@ -5,18 +5,21 @@ What cannot be understood is a dead letter, which operators see, and never holds
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prometheus_client import Counter
 
 from messo.base import clock, metrics
-from messo.base.crypto import Secrets
+from messo.base.crypto import SecretError, Secrets
 from messo.base.db import Connection, Row
+from messo.operations import record
 from messo.payments import ledger
 from messo.payments.ledger import Seen, queries
-from messo.payments.payment_event import Unusable, read_event
+from messo.payments.payment_event import Unusable, read_event, read_json
 
 counted = Counter(
     "messo_payment_events",
@@ -25,6 +28,7 @@ counted = Counter(
     registry=metrics.registry,
 )
 _ABOUT = "payments.dead_letter"
+_PLACE = re.compile(r"(\d{1,16})\.([0-9a-f]{1,64})", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -40,6 +44,14 @@ class Taken:
         """Count these too."""
         for name in self.__slots__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """How many dead letters could be used this time, and how many could not."""
+
+    used: int
+    still_dead: int
 
 
 async def take(conn: Connection, secrets: Secrets, events: Sequence[Any]) -> Taken:
@@ -62,9 +74,64 @@ async def take(conn: Connection, secrets: Secrets, events: Sequence[Any]) -> Tak
     return taken
 
 
-async def dead_letters(conn: Connection, limit: int) -> Sequence[Row]:
-    """`id`, `at`, `reason` of events that could not be used, the newest first."""
-    return await conn.rows(queries.list_dead_letters, limit=limit)
+async def dead_letters(conn: Connection, limit: int, before: str = "") -> Sequence[Row]:
+    """`id`, `at`, `reason` of events that could not be used, the newest first.
+
+    `before`: the `place_of` the last of a page before; what is no place is as none.
+    """
+    at, letter_id = _read_place(before)
+    return await conn.rows(
+        queries.list_dead_letters, before_at=at, before_id=letter_id, limit=limit
+    )
+
+
+def place_of(letter: Row) -> str:
+    """Where a dead letter stands in the list."""
+    return f"{int(letter['at'].timestamp() * 1_000_000)}.{letter['id']}"
+
+
+def _read_place(text: str) -> tuple[datetime | None, str]:
+    found = _PLACE.fullmatch(text)
+    if found is None:
+        return None, "~"  # above every id
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(found[1])), found[2]
+
+
+async def count_dead_letters(conn: Connection, most: int) -> int:
+    """How many there are, counted no further than this."""
+    return int(await conn.value(queries.count_dead_letters, most=most))
+
+
+async def replay(
+    conn: Connection, secrets: Secrets, actor: str, letter_ids: Sequence[str]
+) -> Replayed:
+    """Try these dead letters again, at most a thousand (audited). What can be used is dead no more."""
+    now, still_dead = clock.now(), 0
+    usable: dict[str, Any] = {}
+    for row in await conn.rows(queries.hold_dead_letters, ids=list(letter_ids)):
+        try:
+            event = _read_again(secrets.unseal(row["sealed"], _ABOUT))
+        except SecretError:
+            still_dead += 1
+            continue
+        if isinstance(read_event(event, now), Unusable):
+            still_dead += 1
+        else:
+            usable[row["id"]] = event
+    if usable:
+        await take(conn, secrets, list(usable.values()))
+        await conn.run(queries.drop_dead_letters, ids=list(usable))
+    done = Replayed(len(usable), still_dead)
+    if usable or still_dead:
+        await record(conn, actor, "payments.replay", _ABOUT, used=done.used, dead=done.still_dead)
+    return done
+
+
+def _read_again(body: bytes) -> Any:  # noqa: ANN401  JSON, or bytes that are none
+    try:
+        return read_json(body)
+    except (ValueError, RecursionError):
+        return body
 
 
 async def dead_letter(conn: Connection, secrets: Secrets, letter_id: str) -> bytes | None:

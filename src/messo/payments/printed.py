@@ -30,7 +30,7 @@ Language = Literal["it", "en"]
 _ROME = ZoneInfo("Europe/Rome")
 _LOCALE = {"it": "it_IT", "en": "en_GB"}
 # The pages' own fonts: they have the letters of all languages written in Latin script.
-_FONTS = Path(str(files("messo"))) / "inbox/static/vendor/fonts"
+_FONTS = Path(str(files("messo"))) / "pages/static/vendor/fonts"
 _FACES = {
     ("text", ""): "titillium-web-400.woff2",
     ("text", "B"): "titillium-web-600.woff2",

@@ -219,8 +219,11 @@ ORDER BY u.id
 ON CONFLICT DO NOTHING;
 
 -- name: list_dead_letters
--- For operators, the newest first.
-SELECT d.id, d.at, d.reason FROM payments.dead_letter AS d ORDER BY d.at DESC, d.id LIMIT :limit;
+-- For operators, the newest first, below a place in this order. No place: from the newest.
+SELECT d.id, d.at, d.reason FROM payments.dead_letter AS d
+WHERE (d.at, d.id) < (coalesce(:before_at::timestamptz, 'infinity'), :before_id::text)
+ORDER BY d.at DESC, d.id DESC
+LIMIT :limit;
 
 -- name: read_dead_letter
 -- For an operator who looks at one.
@@ -239,3 +242,18 @@ SELECT s.postal_account, i.fiscal_code AS payee
 FROM services.service AS s
 INNER JOIN services.institution AS i ON i.id = s.institution_id
 WHERE s.id = :id AND s.postal_account IS NOT NULL;
+
+-- name: count_dead_letters
+-- No further than somebody wants to know.
+SELECT count(*) FROM (SELECT FROM payments.dead_letter AS d LIMIT :most) AS few;
+
+-- name: hold_dead_letters
+-- To be tried again. What another is trying is left to them.
+SELECT d.id, d.sealed FROM payments.dead_letter AS d
+WHERE d.id = ANY(:ids::text[])
+ORDER BY d.id
+FOR UPDATE SKIP LOCKED;
+
+-- name: drop_dead_letters
+-- Those that could be used in the end.
+DELETE FROM payments.dead_letter AS d WHERE d.id = ANY(:ids::text[]);

@@ -13,7 +13,7 @@ from messo.base.limits import RateLimit
 from messo.base.parameters import storable
 from messo.operations.operators import is_operator
 from messo.people.members import no_institution
-from messo.people.roles import Role, check_role
+from messo.people.roles import MAY, Role, check_role
 from messo.people.sessions import Person, queries
 from messo.people.staff_web import StaffWeb
 from messo.services import Manager, Need, Permission, lacks, not_allowed
@@ -43,6 +43,11 @@ class Access:
     created_at: datetime
     role: Role | None
     by_office: bool = False
+
+    @property
+    def may(self) -> frozenset[Need]:
+        """What their role there allows, were the institution not suspended."""
+        return MAY[self.role] if self.role else frozenset()
 
 
 def actor_of(secrets: Secrets, login: str) -> str:
@@ -96,7 +101,7 @@ class AuthenticatePeople:
         """
         async with self._pool.connection() as conn:
             person = await self._person(conn, request)
-            access = await self._access(conn, person, institution_id)
+            access = await find_access(conn, self._web.secrets, person, institution_id)
             if access is None:
                 raise no_institution()
             with contextlib.suppress(Problem):
@@ -123,7 +128,7 @@ class AuthenticatePeople:
                     "Messo-Institution.",
                     field="Messo-Institution",
                 )
-            found = await self._access(conn, person, named, named)
+            found = await find_access(conn, self._web.secrets, person, named, named)
             if found and found.role is None and await is_operator(conn, person.login):
                 raise not_allowed(
                     "You operate this installation and do not belong to this institution: use the "
@@ -167,19 +172,21 @@ class AuthenticatePeople:
                 "installation's own address.",
             )
 
-    async def _access(
-        self, conn: Connection, person: Person, institution_id: str, fiscal_code: str = ""
-    ) -> Access | None:
-        """The institution, whether or not somebody is of it; None for an unknown one."""
-        if not storable(institution_id):
-            return None
-        row = await conn.row(
-            queries.find_access,
-            login=person.login,
-            id=institution_id,
-            fiscal_code=fiscal_code,
-        )
-        return _read(self._web.secrets, person, row) if row else None
+
+async def find_access(
+    conn: Connection,
+    secrets: Secrets,
+    person: Person,
+    institution_id: str,
+    fiscal_code: str = "",
+) -> Access | None:
+    """The institution, whether or not somebody is of it; None for an unknown one."""
+    if not storable(institution_id):
+        return None
+    row = await conn.row(
+        queries.find_access, login=person.login, id=institution_id, fiscal_code=fiscal_code
+    )
+    return _read(secrets, person, row) if row else None
 
 
 def _read(secrets: Secrets, person: Person, row: Row) -> Access:

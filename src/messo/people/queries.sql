@@ -172,3 +172,60 @@ WHERE i.id = old.id;
 -- Those that one admin made, when they are an admin no more.
 UPDATE people.invitation AS i SET expires_at = :now
 WHERE i.institution_id = :institution_id AND i.invited_by = :invited_by AND i.expires_at > :now;
+
+-- name: named
+-- For the audit log: what these ids are called. reads: services.institution, services.service
+SELECT
+    m.id, 'member' AS kind, m.name, i.id AS institution_id, i.name AS institution_name
+FROM people.member AS m
+INNER JOIN services.institution AS i ON i.id = m.institution_id
+WHERE m.id = ANY(:ids::text[])
+UNION ALL
+SELECT s.id, 'service', s.name, i.id, i.name
+FROM services.service AS s
+INNER JOIN services.institution AS i ON i.id = s.institution_id
+WHERE s.id = ANY(:ids::text[])
+UNION ALL
+SELECT i.id, 'institution', i.name, i.id, i.name
+FROM services.institution AS i
+WHERE i.id = ANY(:ids::text[]);
+
+-- name: page_of_members
+-- For people: a page in the order in which they came.
+SELECT m.id, m.login, m.name, m.email, m.role, m.added_at
+FROM people.member AS m
+WHERE m.institution_id = :institution_id AND m.id > :after
+ORDER BY m.id
+LIMIT :limit;
+
+-- name: page_of_institutions
+-- For operators, who look for a name or a fiscal code: by name, what is behind `after`, an id. What
+-- is counted is counted for the page alone. A few ten thousand rows need no index.
+-- reads: services.institution, services.service
+WITH page AS MATERIALIZED (
+    SELECT i.id
+    FROM services.institution AS i
+    WHERE (
+        :after = '' OR (lower(i.name), i.id) > (
+            SELECT lower(a.name), a.id FROM services.institution AS a WHERE a.id = :after
+        )
+    ) AND (strpos(lower(i.name), lower(:search)) > 0 OR starts_with(i.fiscal_code, :search))
+      AND (NOT :suspended::boolean OR i.suspended_at IS NOT NULL)
+    ORDER BY lower(i.name), i.id
+    LIMIT :limit
+)
+SELECT
+    i.id, i.fiscal_code, i.name, i.email, i.suspended_at, i.created_at,
+    (
+        SELECT count(*) FROM services.service AS s
+        WHERE s.institution_id = i.id AND s.state <> 'deleted'
+    ) AS services,
+    (SELECT count(*) FROM people.member AS m WHERE m.institution_id = i.id) AS people
+FROM page
+INNER JOIN services.institution AS i ON i.id = page.id
+ORDER BY lower(i.name), i.id;
+
+-- name: read_member
+-- One of this institution, with what people want to see of them.
+SELECT m.id, m.login, m.name, m.email, m.role, m.added_at FROM people.member AS m
+WHERE m.id = :id AND m.institution_id = :institution_id;

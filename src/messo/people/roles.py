@@ -8,12 +8,13 @@ from messo.services import Need
 
 Role = Literal["admin", "editor", "sender", "reader"]
 
-# `edit`: services. `administer`: people, keys and networks. Nobody sends with a login yet, so a
-# sender may what a reader may; the role is kept for whoever is to write from the console.
+# `edit`: services. `send`: write to citizens, and see what was written. `administer`: people, keys
+# and whatever else has secrets in it. Who looks after services needs to see no citizen, and who
+# writes to citizens need not change services (docs/decisions/0018).
 MAY: Mapping[Role, frozenset[Need]] = {
-    "admin": frozenset({"read", "edit", "administer"}),
+    "admin": frozenset({"read", "edit", "send", "administer"}),
     "editor": frozenset({"read", "edit"}),
-    "sender": frozenset({"read"}),
+    "sender": frozenset({"read", "send"}),
     "reader": frozenset({"read"}),
 }
 

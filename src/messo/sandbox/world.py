@@ -24,7 +24,7 @@ from messo.recipients import (
     put_preferences,
 )
 from messo.sandbox import institution as institution_server
-from messo.sandbox import logos, payment_node, push_sink
+from messo.sandbox import logos, past, payment_node, push_sink
 from messo.sandbox.configured import put_configurations, put_relying_party
 from messo.sandbox.descriptions import described
 from messo.sandbox.fiscal_codes import MAGIC, UNKNOWN, birth_date, make
@@ -301,6 +301,8 @@ async def _add_institutions(conn: Connection, secrets: Secrets, settings: Settin
             )
             await keys.create_pair(conn, secrets, _ACTOR, owner, created)
     await logos.put_logos(conn, ids)
+    first = INSTITUTIONS[0].name
+    await past.add(conn, secrets, settings, _ACTOR, ids[first], ids["Anagrafe e tributi"])
 
 
 async def _add_citizens(conn: Connection, settings: Settings) -> None:

@@ -1,7 +1,8 @@
 """Institutions, their services with two versions each, keys, groups, logos and permissions.
 
 Owns: services.institution, services.service (the live version), services.lifecycle (the one that is
-worked at), services.history, services.service_group, services.key, services.logo, services.version.
+worked at), services.history, services.service_group, services.key, services.key_use, services.logo,
+services.version.
 Others may call: `Authenticate`, `Directory`, `Sender`, `Manager`, `Permission`, `changed`.
 """
 

@@ -9,8 +9,9 @@ from messo.base.limits import RateLimit
 from messo.services.directory import Directory, Manager, Sender, is_within
 from messo.services.permissions import Permission
 
-# What is asked of whoever manages services: a manage key may all of it, people as their role says.
-Need = Literal["read", "edit", "administer"]
+# What is asked of people of an institution, who may what their role says. A manage key may all of it
+# but send: messages are sent with a service's own key.
+Need = Literal["read", "edit", "send", "administer"]
 AuthenticateManager = Callable[[Request, Need], Awaitable[Manager]]
 
 KEY_HEADER = b"ocp-apim-subscription-key"

@@ -8,8 +8,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
 from messo.base import log
 from messo.base.crypto import key_digest
-from messo.base.db import Pool, Row
+from messo.base.db import Connection, Pool, Row
 from messo.base.work import lane_of
+from messo.services.key_uses import KeyUses
 from messo.services.services import queries
 
 logger = log.get(__name__)
@@ -79,6 +80,7 @@ class Directory:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.version = 0
+        self.uses = KeyUses(pool)
         self._found: dict[bytes, Sender | Manager | None] = {}
         self._checked = float("-inf")
         self._failed = float("-inf")
@@ -89,7 +91,7 @@ class Directory:
         await self.refresh()
         digest = key_digest(key)
         if digest in self._found:
-            return self._found[digest]
+            return self._used(digest, self._found[digest])
         version = self.version
         async with self.pool.connection() as conn:
             row = await conn.row(queries.find_key, digest=digest)
@@ -98,6 +100,11 @@ class Directory:
             if len(self._found) >= _REMEMBERED:
                 self._found.clear()
             self._found[digest] = found
+        return self._used(digest, found)
+
+    def _used(self, digest: bytes, found: Sender | Manager | None) -> Sender | Manager | None:
+        if found is not None:
+            self.uses.note(digest)
         return found
 
     async def refresh(self, older_than_seconds: float = _STALE_SECONDS) -> None:
@@ -132,16 +139,33 @@ class Directory:
             await asyncio.sleep(_POLL_SECONDS)
 
 
+async def sender_of(conn: Connection, service_id: str, institution_id: str) -> Sender | None:
+    """The sender that a key of this service would stand for, for somebody who is logged in.
+
+    None if there is no such service of this institution, or one of the two is not usable. Whether
+    the person may write is decided beforehand. Lists of addresses are about keys: there is none.
+    All who write for a service by hand share one `rate_key`, which no key has.
+    """
+    if "\x00" in service_id:  # PostgreSQL takes no such text
+        return None
+    row = await conn.row(queries.find_sender, service_id=service_id, institution_id=institution_id)
+    return None if row is None else _sender(row, f"login:{service_id}", ())
+
+
 def _read(row: Row) -> Sender | Manager:
-    permissions = frozenset(row["permissions"])
     if row["service_id"] is None:
         institution, group = row["institution_id"], row["group_id"]
+        permissions = frozenset(row["permissions"])
         actor = f"group:{group}" if group else f"institution:{institution}"
         return Manager(institution, permissions, actor, group, networks_of(row["manage_cidrs"]))
+    return _sender(row, row["digest"].hex(), networks_of(row["authorized_cidrs"]))
+
+
+def _sender(row: Row, rate_key: str, networks: tuple[IPv4Network, ...]) -> Sender:
     return Sender(
-        rate_key=row["digest"].hex(),
+        rate_key=rate_key,
         institution_id=row["institution_id"],
-        permissions=permissions,
+        permissions=frozenset(row["permissions"]),
         service_id=row["service_id"],
         lane=lane_of(row["service_id"]),
         state=row["state"],
@@ -153,6 +177,6 @@ def _read(row: Row) -> Sender | Manager:
         user_email=row["email"],
         require_secure_channels=row["require_secure_channels"],
         authorized_recipients=frozenset(row["authorized_recipients"]),
-        networks=networks_of(row["authorized_cidrs"]),
+        networks=networks,
         max_allowed_payment_amount=row["max_allowed_payment_amount"],
     )

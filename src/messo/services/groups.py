@@ -110,6 +110,7 @@ async def delete(conn: Connection, manager: Manager, group_id: str) -> None:
             409, "Group not empty", "There are services in this group. Move them out of it first."
         )
     await conn.run(queries.forget_group_of_deleted, id=group_id)
+    await conn.run(queries.forget_key_uses, owner=group_id, slot=None)
     await conn.run(queries.delete_group_keys, id=group_id)
     await conn.run(queries.delete_group, id=group_id)
     await changed(conn)

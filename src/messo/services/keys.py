@@ -43,6 +43,7 @@ async def create_pair(
 async def rotate(conn: Connection, secrets: Secrets, actor: str, owner: str, slot: str) -> str:
     """Replace one key of a service (or of a group, or of an institution); the old one dies within a second."""
     key = new_api_key()
+    await conn.run(queries.forget_key_uses, owner=owner, slot=slot)
     written = await conn.run(
         queries.replace_key,
         owner=owner,

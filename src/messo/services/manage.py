@@ -44,6 +44,7 @@ async def create(
         service,
         manager.institution_id,
         data,
+        actor=manager.actor,
         state="draft",
         group_id=manager.group_id,
         idempotency=(repeatable, digest) if repeatable else (None, None),
@@ -69,9 +70,9 @@ async def edit(
     `Problem` 409 while it is reviewed or once it is deleted; what `owned.hold` raises.
     """
     held = await owned.hold(conn, manager, service_id, version)
-    await versions.move(conn, held, "edit", data=data)
+    await versions.move(conn, held, "edit", actor=manager.actor, data=data)
     if held["state"] == "draft":
-        await versions.write_live(conn, service_id, "draft", data)
+        await versions.write_live(conn, service_id, "draft", data, manager.actor)
     await record(conn, manager.actor, "service.edit", service_id)
     return await owned.find_own(conn, manager, service_id)
 
@@ -82,8 +83,8 @@ async def delete(conn: Connection, manager: Manager, service_id: str, version: i
     `Problem` 409 while it is reviewed or if it is deleted; what `owned.hold` raises.
     """
     held = await owned.hold(conn, manager, service_id, version)
-    await versions.move(conn, held, "delete")
-    await versions.set_live_state(conn, held, "deleted")
+    await versions.move(conn, held, "delete", actor=manager.actor)
+    await versions.set_live_state(conn, held, "deleted", manager.actor)
     await record(conn, manager.actor, "service.delete", service_id)
 
 

@@ -8,6 +8,8 @@ from messo.base.wire import Text, Timestamp
 from messo.login import FiscalCode
 from messo.services.lifecycle import Publication, Status
 
+MOST_RECIPIENTS = 1000  # authorized, of one service
+
 Name = Annotated[str, Meta(min_length=1, max_length=500, description="Without line ends.")]
 Description = Annotated[str, Meta(min_length=1, max_length=10_000, description="Markdown.")]
 Member = Annotated[str, Meta(min_length=1, max_length=4_000)]
@@ -64,7 +66,7 @@ class ServicePayload(Struct, kw_only=True):
     description: Description
     organization: OrganizationGiven | UnsetType = UNSET
     require_secure_channel: bool = False
-    authorized_recipients: Annotated[list[FiscalCode], Meta(max_length=1000)] = []
+    authorized_recipients: Annotated[list[FiscalCode], Meta(max_length=MOST_RECIPIENTS)] = []
     authorized_cidrs: list[Cidr] = []
     max_allowed_payment_amount: Amount = 0
     suitable_for_minors: bool | UnsetType = UNSET

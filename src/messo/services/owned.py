@@ -2,7 +2,8 @@
 
 A row that is found here has all of a service: `id`, `institution_id`, `institution_name`,
 `fiscal_code`, `group_id`; of the working version `status`, `reason`, `data`, `version`,
-`changed_at`, `auto_publish`, `waits`; of the live one `state`, `live_at` and its columns.
+`changed_at`, `auto_publish`, `waits`; of the live one `state`, `suspended_at`, `live_at` and its
+columns.
 """
 
 from messo.base.db import Connection, Row

@@ -347,7 +347,7 @@ SELECT s.id FROM services.service AS s WHERE s.id = ANY(:ids::text[]) AND s.grou
 SELECT
     s.id, s.institution_id, i.name AS institution_name, i.fiscal_code, s.group_id,
     s.group_position, l.status, l.reason, l.data, l.version, l.updated_at AS changed_at, l.auto_publish, l.waits,
-    s.state, coalesce(s.updated_at, s.created_at) AS live_at, s.name, s.department, s.description,
+    s.state, s.suspended_at, s.category, coalesce(s.updated_at, s.created_at) AS live_at, s.name, s.department, s.description,
     s.require_secure_channels, s.authorized_recipients, s.authorized_cidrs,
     s.max_allowed_payment_amount, s.suitable_for_minors, s.topic_id, s.metadata
 FROM services.lifecycle AS l
@@ -413,12 +413,12 @@ UPDATE services.lifecycle AS l SET waits = false WHERE l.service_id = :id;
 
 -- name: append_history
 -- The row of the working version is held, so that the next numbers are free. Without data: what it has.
-INSERT INTO services.history (service_id, number, kind, value, reason, data, at)
+INSERT INTO services.history (service_id, number, kind, value, reason, data, at, actor)
 SELECT
     l.service_id,
     (SELECT coalesce(max(h.number), 0) FROM services.history AS h WHERE h.service_id = :id)
     + u.place,
-    u.kind, u.value, :reason, coalesce(:data::text::jsonb, l.data), :at
+    u.kind, u.value, :reason, coalesce(:data::text::jsonb, l.data), :at, :actor
 FROM services.lifecycle AS l
 CROSS JOIN unnest(:kinds::text[], :values::text[]) WITH ORDINALITY AS u (kind, value, place)
 WHERE l.service_id = :id;
@@ -465,14 +465,14 @@ ORDER BY s.group_position;
 
 -- name: history_down
 -- The newest first, from below a number or from the end.
-SELECT h.number, h.kind, h.value, h.reason, h.data, h.at
+SELECT h.number, h.kind, h.value, h.reason, h.data, h.at, h.actor
 FROM services.history AS h
 WHERE h.service_id = :id AND h.number < coalesce(:beyond::integer, 2147483647)
 ORDER BY h.number DESC LIMIT :limit;
 
 -- name: history_up
 -- The oldest first, from above a number or from the beginning.
-SELECT h.number, h.kind, h.value, h.reason, h.data, h.at
+SELECT h.number, h.kind, h.value, h.reason, h.data, h.at, h.actor
 FROM services.history AS h
 WHERE h.service_id = :id AND h.number > coalesce(:beyond::integer, 0)
 ORDER BY h.number LIMIT :limit;
@@ -525,3 +525,157 @@ WHERE i.fiscal_code = :fiscal_code;
 -- name: list_logos
 -- For pages: which of them to show.
 SELECT l.owner_id, l.digest FROM services.logo AS l WHERE l.owner_id = ANY(:owner_ids::text []);
+
+-- name: find_sender
+-- As `find_key`, for somebody who is logged in at the institution: no key, and no list of addresses.
+SELECT
+    i.id AS institution_id, i.permissions, i.email,
+    i.name AS organization_name, i.fiscal_code AS organization_fiscal_code,
+    s.id AS service_id, s.name, s.department, s.category, s.state, s.require_secure_channels,
+    s.authorized_recipients, s.max_allowed_payment_amount
+FROM services.service AS s
+INNER JOIN services.institution AS i ON i.id = s.institution_id
+WHERE s.id = :service_id AND s.institution_id = :institution_id
+  AND s.suspended_at IS NULL AND s.state <> 'deleted' AND i.suspended_at IS NULL;
+
+-- name: names_of_services
+-- For people who choose among them; also the deleted, whose messages are still there.
+SELECT s.id, s.name, s.state FROM services.service AS s
+WHERE s.institution_id = :institution_id
+ORDER BY lower(s.name), s.id LIMIT :limit;
+
+-- name: services_named
+-- Of one institution, which has some thousands at the most: its index is enough.
+SELECT s.id, s.name, s.state FROM services.service AS s
+WHERE s.institution_id = :institution_id
+  AND (s.id = :id OR (:words::text[] <> '{}' AND lower(s.name) LIKE ALL(:words::text[])))
+ORDER BY s.id = :id DESC, lower(s.name), s.id LIMIT :limit;
+
+-- name: standing_of_services
+-- One look at each service of one institution.
+SELECT
+    count(*) AS services,
+    count(*) FILTER (WHERE l.status = 'draft') AS drafts,
+    count(*) FILTER (WHERE l.status = 'submitted') AS submitted,
+    count(*) FILTER (WHERE l.status = 'rejected') AS rejected,
+    count(*) FILTER (WHERE l.waits) AS waiting,
+    count(*) FILTER (WHERE s.suspended_at IS NOT NULL) AS suspended,
+    count(*) FILTER (WHERE s.state IN ('approved', 'published')) AS live,
+    count(*) FILTER (WHERE cardinality(s.authorized_cidrs) > 0) AS with_networks,
+    coalesce(max(s.max_allowed_payment_amount), 0) AS largest_amount
+FROM services.lifecycle AS l
+INNER JOIN services.service AS s ON s.id = l.service_id
+WHERE l.institution_id = :institution_id AND l.status <> 'deleted';
+
+-- name: note_key_uses
+-- Only of keys that there are: one may have been renewed meanwhile. In one order for all processes.
+INSERT INTO services.key_use (digest, used_at)
+SELECT k.digest, u.used_at
+FROM unnest(:digests::bytea[], :times::timestamptz[]) AS u (digest, used_at)
+INNER JOIN services.key AS k ON k.digest = u.digest
+ORDER BY k.digest
+ON CONFLICT (digest) DO UPDATE SET used_at = excluded.used_at
+WHERE key_use.used_at < excluded.used_at;
+
+-- name: forget_key_uses
+-- Before the keys go: of a service, of a group, or of an institution itself; of one slot or of both.
+DELETE FROM services.key_use AS u WHERE u.digest = ANY(ARRAY(
+    SELECT k.digest FROM services.key AS k
+    WHERE (:slot::text IS NULL OR k.slot = :slot) AND (
+        k.service_id = :owner OR k.group_id = :owner
+        OR (k.institution_id = :owner AND k.service_id IS NULL AND k.group_id IS NULL)
+    )
+));
+
+-- name: list_keys
+-- Nothing of the keys themselves: whose they are, and when they were made and used last.
+SELECT
+    coalesce(k.service_id, k.group_id, k.institution_id) AS owner, k.slot, k.created_at, u.used_at
+FROM services.key AS k
+LEFT JOIN services.key_use AS u ON u.digest = k.digest
+WHERE k.service_id = ANY(:owners::text[]) OR k.group_id = ANY(:owners::text[])
+   OR (k.institution_id = ANY(:owners::text[]) AND k.service_id IS NULL AND k.group_id IS NULL)
+ORDER BY owner, k.slot;
+
+-- name: list_services_by_name
+-- For people, who look for a name. `after_name` and `after_id`: the last one of the page before.
+-- Ten thousand rows at most are looked at where few of them are wanted.
+SELECT
+    s.id, s.name, lower(s.name) AS sorted_as, s.state, s.suspended_at, s.group_id,
+    g.name AS group_name, l.status, l.waits, l.reason, l.updated_at AS changed_at
+FROM services.service AS s
+INNER JOIN services.lifecycle AS l ON l.service_id = s.id
+LEFT JOIN services.service_group AS g ON g.id = s.group_id
+WHERE s.institution_id = :institution_id AND l.institution_id = :institution_id
+  AND (lower(s.name), s.id) > (:after_name, :after_id)
+  -- In two parts, so that what is about one of the rows needs no look at the other.
+  AND CASE :chosen::text
+      WHEN 'published' THEN s.state = 'published' AND s.suspended_at IS NULL
+      WHEN 'unpublished' THEN s.state = 'approved' AND s.suspended_at IS NULL
+      WHEN 'suspended' THEN s.suspended_at IS NOT NULL AND s.state <> 'deleted'
+      WHEN 'deleted' THEN s.state = 'deleted'
+      ELSE s.state <> 'deleted'
+  END
+  AND CASE :chosen::text
+      WHEN 'yours' THEN l.status = 'rejected' OR l.waits
+      WHEN 'draft' THEN l.status = 'draft'
+      WHEN 'submitted' THEN l.status = 'submitted'
+      ELSE true
+  END
+  AND (:group_id::text IS NULL OR s.group_id = :group_id)
+  AND (strpos(lower(s.name), lower(:words)) > 0 OR s.id = upper(:words))
+ORDER BY lower(s.name), s.id LIMIT :limit;
+
+-- name: sorted_as
+-- Where a service stands in that list.
+SELECT lower(s.name) FROM services.service AS s
+WHERE s.id = :id AND s.institution_id = :institution_id;
+
+-- name: count_waiting
+-- What waits for the institution itself, of all that it has.
+SELECT count(*) AS "all", count(*) FILTER (WHERE l.status = 'rejected' OR l.waits) AS yours
+FROM services.lifecycle AS l
+WHERE l.institution_id = :institution_id AND l.status <> 'deleted';
+
+-- name: count_suspended
+-- For operators, who are reminded of them: what is suspended should not be forgotten.
+SELECT
+    (SELECT count(*) FROM services.institution AS i WHERE i.suspended_at IS NOT NULL)
+    AS institutions,
+    (
+        SELECT count(*) FROM services.service AS s
+        WHERE s.suspended_at IS NOT NULL AND s.state <> 'deleted'
+    ) AS services;
+
+-- name: look_at_service
+-- For operators: what `find_service` does not say of a service, deleted or not.
+SELECT s.category, s.suspended_at, i.suspended_at AS institution_suspended_at
+FROM services.service AS s
+INNER JOIN services.institution AS i ON i.id = s.institution_id
+WHERE s.id = :id;
+
+-- name: services_that_write
+-- Of one institution: what `find_sender` would find, without drafts that may write to nobody.
+SELECT s.id, s.name, s.state
+FROM services.service AS s
+INNER JOIN services.institution AS i ON i.id = s.institution_id
+WHERE s.institution_id = :institution_id
+  AND s.suspended_at IS NULL AND s.state <> 'deleted' AND i.suspended_at IS NULL
+  AND (s.state <> 'draft' OR s.authorized_recipients <> '{}')
+ORDER BY lower(s.name), s.id LIMIT :limit;
+
+-- name: list_history
+-- As `history_down`, for people: without the versions themselves, and with who did it.
+SELECT h.number, h.kind, h.value, h.reason, h.at, h.actor
+FROM services.history AS h
+WHERE h.service_id = :id AND h.number < coalesce(:beyond::integer, 2147483647)
+ORDER BY h.number DESC LIMIT :limit;
+
+-- name: any_key_used
+-- Of a new institution, which has few services.
+SELECT EXISTS (
+    SELECT 1 FROM services.service AS s
+    INNER JOIN services.key AS k ON k.service_id = s.id
+    INNER JOIN services.key_use AS u ON u.digest = k.digest
+    WHERE s.institution_id = :institution_id
+) AS used;

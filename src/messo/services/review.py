@@ -22,6 +22,7 @@ from messo.services.services import queries
 
 # What a person looks at before citizens see it; all else may change without.
 WEIGHTY = ("name", "description", "metadata.scope")
+AT_ONCE = "review"  # who decides what needs no person, as the audit log calls it
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -56,17 +57,17 @@ async def submit(
     # First, as everybody does who compares names: two of one name are not approved at once.
     await conn.row(queries.hold_institution, id=manager.institution_id)
     held = await owned.hold(conn, manager, service_id, version)
-    await versions.move(conn, held, "submit", auto_publish=auto_publish)
+    await versions.move(conn, held, "submit", actor=manager.actor, auto_publish=auto_publish)
     await record(conn, manager.actor, "service.submit", service_id, auto_publish=auto_publish)
     now = await owned.hold(conn, manager, service_id)
     data = payload.read(now["data"])
     reasons = [*review_checks.shortcomings(data), *await _same_name(conn, now, data)]
     if reasons:
-        await versions.move(conn, now, "reject", reason="\n".join(reasons))
-        await record(conn, "review", "service.reject", service_id)
+        await versions.move(conn, now, "reject", actor=AT_ONCE, reason="\n".join(reasons))
+        await record(conn, AT_ONCE, "service.reject", service_id)
     elif now["state"] in PUBLICATION and not _is_weighty(payload.of_live(now), data):
-        await _approve(conn, now, most)
-        await record(conn, "review", "service.approve", service_id)
+        await _approve(conn, now, most, AT_ONCE)
+        await record(conn, AT_ONCE, "service.approve", service_id)
 
 
 async def withdraw(
@@ -74,7 +75,7 @@ async def withdraw(
 ) -> None:
     """Take a draft back before it is decided. `Problem` 409 if none is in review."""
     held = await owned.hold(conn, manager, service_id, version)
-    await versions.move(conn, held, "withdraw")
+    await versions.move(conn, held, "withdraw", actor=manager.actor)
     await record(conn, manager.actor, "service.withdraw", service_id)
 
 
@@ -121,7 +122,7 @@ async def approve(
     held = await _hold(conn, service_id, version)
     if taken := await _same_name(conn, held, payload.read(held["data"])):
         raise Problem(409, "Conflict", taken[0])
-    became = await _approve(conn, held, most)
+    became = await _approve(conn, held, most, actor)
     await record(conn, actor, "service.approve", service_id, version=version)
     return became
 
@@ -132,7 +133,7 @@ async def reject(conn: Connection, actor: str, service_id: str, version: int, re
     `Problem` 404, or 409 if it is not in review or another version by now.
     """
     held = await _hold(conn, service_id, version)
-    await versions.move(conn, held, "reject", reason=reason)
+    await versions.move(conn, held, "reject", actor=actor, reason=reason)
     await record(conn, actor, "service.reject", service_id, version=version)
 
 
@@ -158,11 +159,11 @@ async def release(
         if taken := await _same_name(conn, held, data):
             raise Problem(409, "Conflict", taken[0])
         await conn.run(queries.wait_no_more, id=service_id)
-        await versions.write_live(conn, service_id, "published", data)
+        await versions.write_live(conn, service_id, "published", data, manager.actor)
     elif held["state"] == "published":
         return
     else:
-        await versions.set_live_state(conn, held, "published")
+        await versions.set_live_state(conn, held, "published", manager.actor)
     await record(conn, manager.actor, "service.release", service_id)
 
 
@@ -176,7 +177,7 @@ async def unpublish(
     held = await owned.hold(conn, manager, service_id, version)
     _must_be_approved(held)
     if held["state"] == "published":
-        await versions.set_live_state(conn, held, "approved")
+        await versions.set_live_state(conn, held, "approved", manager.actor)
         await record(conn, manager.actor, "service.unpublish", service_id)
 
 
@@ -201,14 +202,14 @@ def _to_decide(row: Row | None, service_id: str) -> Row:
 
 
 async def _approve(
-    conn: Connection, held: Row, most: int
+    conn: Connection, held: Row, most: int, actor: str
 ) -> Literal["published", "approved", "waits"]:
     """Approve a version whose row is held, and put it in its place unless it waits."""
     state, waits = approved_state(held["state"], auto_publish=held["auto_publish"])
-    await versions.move(conn, held, "approve", waits=waits)
+    await versions.move(conn, held, "approve", actor=actor, waits=waits)
     if waits:
         return "waits"
-    await versions.write_live(conn, held["id"], state, _with_most(held, most))
+    await versions.write_live(conn, held["id"], state, _with_most(held, most), actor)
     return state
 
 

@@ -136,7 +136,9 @@ async def create_service(
         metadata=dict(new.metadata),
     )
     await conn.row(queries.hold_institution, id=institution)
-    await insert_service(conn, service, institution, data, state=new.state, category=new.category)
+    await insert_service(
+        conn, service, institution, data, actor=actor, state=new.state, category=new.category
+    )
     await record(conn, actor, "service.create", service, institution=institution)
     return service
 
@@ -147,6 +149,7 @@ async def insert_service(
     institution: str,
     data: Data,
     *,
+    actor: str,
     state: str,
     category: str = "STANDARD",
     group_id: str | None = None,
@@ -184,7 +187,7 @@ async def insert_service(
     kinds, values = ["lifecycle"], [status]
     if state in PUBLICATION:
         kinds, values = [*kinds, "publication"], [*values, PUBLICATION[state]]
-    await remember(conn, service, now, kinds, values, stored)
+    await remember(conn, service, now, kinds, values, stored, actor=actor)
     await changed(conn)
 
 
@@ -196,10 +199,12 @@ async def remember(
     values: Sequence[str],
     data: str | None = None,
     reason: str | None = None,
+    *,
+    actor: str,
 ) -> None:
     """Append to a service's history what became of it, while its row is held.
 
-    `data`: the version it is about; the working one's without.
+    `data`: the version it is about; the working one's without. `actor`: as the audit log calls them.
     """
     await conn.run(
         queries.append_history,
@@ -209,6 +214,7 @@ async def remember(
         reason=reason,
         data=data,
         at=at,
+        actor=actor,
     )
 
 
@@ -247,7 +253,7 @@ async def describe_service(
     }
     await conn.run(queries.describe_service, **given)
     await conn.run(queries.describe_working, **given)
-    await remember(conn, service, now, ["lifecycle"], [held["status"]])
+    await remember(conn, service, now, ["lifecycle"], [held["status"]], actor=actor)
     told = sorted(metadata)
     told += [] if description is None else ["description"]
     told += [] if topic_id is None else ["topic"]
@@ -301,7 +307,7 @@ async def set_state(conn: Connection, actor: str, service: str, state: str) -> N
     if state == "draft" and before == "published":
         entries.insert(0, ("publication", "unpublished"))
     kinds, values = [kind for kind, _ in entries], [value for _, value in entries]
-    await remember(conn, service, now, kinds, values)
+    await remember(conn, service, now, kinds, values, actor=actor)
     await changed(conn)
     await record(conn, actor, "service.state", service, state=state)
 

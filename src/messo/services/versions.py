@@ -21,6 +21,7 @@ async def move(
     held: Row,
     action: Action,
     *,
+    actor: str,
     data: Data | None = None,
     reason: str | None = None,
     auto_publish: bool = False,
@@ -28,7 +29,7 @@ async def move(
 ) -> None:
     """Move a working version whose row is held. `Problem` 409 if its state does not allow it.
 
-    `data` replaces what is there.
+    `data` replaces what is there. `actor`: whose doing it is, as the audit log calls them.
     """
     status = after(action, held["status"])
     kept = held["data"] if data is None else payload.stored(data)
@@ -43,25 +44,26 @@ async def move(
         waits=waits,
         now=now,
     )
-    await remember(conn, held["id"], now, ["lifecycle"], [status], kept, reason)
+    await remember(conn, held["id"], now, ["lifecycle"], [status], kept, reason, actor=actor)
 
 
-async def write_live(conn: Connection, service_id: str, state: str, data: Data) -> None:
+async def write_live(conn: Connection, service_id: str, state: str, data: Data, actor: str) -> None:
     """Put a version in the place of the live one; in force within a second."""
     now = clock.now()
     await conn.run(queries.write_live, id=service_id, state=state, now=now, **payload.live(data))
     if publication := PUBLICATION.get(state):
-        await remember(conn, service_id, now, ["publication"], [publication], payload.stored(data))
+        kept = payload.stored(data)
+        await remember(conn, service_id, now, ["publication"], [publication], kept, actor=actor)
     await changed(conn)
 
 
-async def set_live_state(conn: Connection, held: Row, state: str) -> None:
+async def set_live_state(conn: Connection, held: Row, state: str, actor: str) -> None:
     """Publish, hide or delete the live version as it is; in force within a second."""
     now = clock.now()
     await conn.run(queries.set_live_state, id=held["id"], state=state, now=now)
     if publication := PUBLICATION.get(state):
         data = payload.stored(payload.of_live(held))
-        await remember(conn, held["id"], now, ["publication"], [publication], data)
+        await remember(conn, held["id"], now, ["publication"], [publication], data, actor=actor)
     await changed(conn)
 
 

@@ -1,6 +1,7 @@
 """Italian and English: catalogues, the language of a visit, and how moments and money are written.
 
-The texts in the templates are the English ones; `locale/it.po` has the Italian. Times are Rome's.
+The texts in the templates are the English ones; `locale/it.po` of each room with pages has the
+Italian. Times are Rome's.
 """
 
 from collections.abc import Callable
@@ -16,24 +17,26 @@ from babel.dates import format_date, format_datetime, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency
+from starlette.requests import Request
 
 from messo.base import clock
-from messo.recipients import SPOKEN
+from messo.recipients import SPOKEN, language_of_browser
 
 Language = Literal["it", "en"]
 LANGUAGES: tuple[Language, ...] = SPOKEN
 ROME = ZoneInfo("Europe/Rome")
 _FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+LANGUAGE_COOKIE = "messo-language"
 _LOCALE = {"it": "it_IT", "en": "en_GB"}
 
 
 @cache
-def catalogue(language: Language) -> NullTranslations:
-    """The translations into a language. English is what the templates say."""
+def catalogue(language: Language, room: str) -> NullTranslations:
+    """A room's translations into a language. English is what the templates say."""
     if language == "en":
         return NullTranslations()
     compiled = BytesIO()
-    with files("messo.inbox").joinpath(f"locale/{language}.po").open("rb") as text:
+    with files(room).joinpath(f"locale/{language}.po").open("rb") as text:
         write_mo(compiled, read_po(text))
     compiled.seek(0)
     return GNUTranslations(compiled)
@@ -44,27 +47,36 @@ def locale_of(language: Language) -> str:
     return _LOCALE[language]
 
 
+def asked_language(request: Request) -> Language:
+    """What was chosen in this browser before, or what it asks for."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    for language in LANGUAGES:
+        if chosen == language:
+            return language
+    return language_of_browser(request.headers.get("accept-language", ""))
+
+
 def in_rome(moment: datetime) -> datetime:
     """The moment by Rome's clocks. Due dates may lie at the end of what a calendar can say."""
     return min(max(moment, _FIRST), _LAST).astimezone(ROME)
 
 
 class Texts:
-    """Everything a template needs to speak one language."""
+    """Everything a template of a room, as `messo.inbox`, needs to speak one language."""
 
-    def __init__(self, language: Language) -> None:
+    def __init__(self, language: Language, room: str) -> None:
         self.language = language
         self.locale = _LOCALE[language]
-        self._catalogue = catalogue(language)
+        self.catalogue = catalogue(language, room)
 
     def text(self, message: str, **values: Any) -> str:  # noqa: ANN401
         """The text in this language, with `%(name)s` filled in."""
-        found = self._catalogue.gettext(message)
+        found = self.catalogue.gettext(message)
         return found % values if values else found
 
     def count(self, singular: str, plural: str, n: int, **values: Any) -> str:  # noqa: ANN401
         """The text for a number of things, which it may name as `%(n)s`."""
-        return self._catalogue.ngettext(singular, plural, n) % {"n": n, **values}
+        return self.catalogue.ngettext(singular, plural, n) % {"n": n, **values}
 
     def day(self, moment: datetime) -> str:
         """`23 novembre 2026`."""

@@ -1,0 +1,96 @@
+"""What changed between two texts, word by word, as HTML in which whatever they say is only text.
+
+The texts are of people who may want to make this slow: comparing is bounded, and what is too long
+for it is shown as taken out and put in as a whole.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from markupsafe import Markup, escape
+
+_TOKEN = re.compile(r"\w+|[^\S\n]+|\n|[^\w\s]")
+_MOST_LINES = 400  # of both texts together
+_MOST_TOKENS = 400_000  # of one, times those of the other
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The two texts: in `before` what goes is marked as <del>, in `after` what comes as <ins>."""
+
+    before: Markup
+    after: Markup
+
+
+# Taken out, put in; the same text in both where nothing changed.
+_Part = tuple[str, str]
+
+
+def compare(before: str, after: str) -> Sides:
+    """Mark what differs."""
+    old, new = [], []
+    for gone, come in _joined(_parts(before, after)):
+        if gone == come:
+            old.append(escape(gone))
+            new.append(escape(come))
+            continue
+        old.append(Markup("<del>{}</del>").format(gone) if gone else Markup())
+        new.append(Markup("<ins>{}</ins>").format(come) if come else Markup())
+    return Sides(Markup().join(old), Markup().join(new))
+
+
+def _parts(before: str, after: str) -> Iterator[_Part]:
+    """First line by line, then word by word within lines that changed."""
+    lines = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    if len(lines[0]) + len(lines[1]) > _MOST_LINES:
+        yield before, after
+        return
+    for gone, come in _matched(*lines):
+        if gone == come or not gone or not come:
+            yield gone, come
+        else:
+            yield from _words(gone, come)
+
+
+def _words(before: str, after: str) -> Iterator[_Part]:
+    old, new = _TOKEN.findall(before), _TOKEN.findall(after)
+    start = 0
+    while start < min(len(old), len(new)) and old[start] == new[start]:
+        start += 1
+    end = 0
+    while end < min(len(old), len(new)) - start and old[-1 - end] == new[-1 - end]:
+        end += 1
+    head, tail = "".join(old[:start]), "".join(old[len(old) - end :])
+    yield head, head
+    old, new = old[start : len(old) - end], new[start : len(new) - end]
+    if len(old) * len(new) > _MOST_TOKENS:
+        yield "".join(old), "".join(new)
+    else:
+        yield from _matched(old, new)
+    yield tail, tail
+
+
+def _matched(old: Sequence[str], new: Sequence[str]) -> Iterator[_Part]:
+    for _, i, j, k, m in SequenceMatcher(None, old, new).get_opcodes():
+        yield "".join(old[i:j]), "".join(new[k:m])
+
+
+def _joined(parts: Iterator[_Part]) -> Iterator[_Part]:
+    """A blank between two changed words belongs to the change: one mark instead of three."""
+    gone = come = ""
+    changed = False
+    for old, new in parts:
+        if not old and not new:
+            continue
+        same = old == new
+        is_blank = same and old.isspace() and "\n" not in old
+        if changed and (is_blank or not same):
+            gone, come = gone + old, come + new
+        else:
+            if gone or come:
+                yield gone, come
+            gone, come, changed = old, new, not same
+    if gone or come:
+        yield gone, come
