@@ -332,10 +332,13 @@ CREATE TABLE messages.guard_hold (
     fingerprint bigint NOT NULL,
     service_id text NOT NULL COLLATE pg_catalog."C",
     recipients bigint NOT NULL,
-    held_at timestamp with time zone NOT NULL
+    held_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone
 );
 
 COMMENT ON TABLE messages.guard_hold IS 'Contents the mass guard has stopped, for operators.';
+
+COMMENT ON COLUMN messages.guard_hold.last_at IS 'When a message of this content was last refused; of what is older than this column, unknown.';
 
 CREATE TABLE messages.guard_recipient (
     bucket smallint NOT NULL,

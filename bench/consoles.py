@@ -34,7 +34,8 @@ SPAN_DAYS = 365
 ROUNDS = 3
 SECONDS = 2
 BAR_MS = 100
-_FISCAL_CODE = "99999999999"
+_FISCAL_CODE, _OTHER = "99999999999", "99999999998"
+_FEWER = 200  # services of the other institution: the most that are listed together
 _LOGIN = "bench.clerk"
 
 SENDER = """
@@ -47,7 +48,8 @@ CREATE TEMPORARY TABLE service_of (number int PRIMARY KEY, id text);
 CREATE TEMPORARY TABLE citizen_of (number int PRIMARY KEY, fiscal_code text);
 CREATE TEMPORARY TABLE moment_of (number int PRIMARY KEY, prefix text, at timestamptz);
 """
-# Half of all messages are of one service, the others are spread over 10,000.
+# Half of all messages are of one service, a quarter is spread over 10,000 of the same institution,
+# and a quarter over 200 of another one.
 FILL = """
 INSERT INTO messages.message (
     bucket, id, fiscal_code, service_id, sender_id, subject, status, rejection_reason,
@@ -65,7 +67,11 @@ SELECT
 FROM generate_series($1::int, $2::int) AS g (i)
 INNER JOIN moment_of AS t ON t.number = i / $3
 INNER JOIN citizen_of AS c ON c.number = i % $4
-INNER JOIN service_of AS s ON s.number = CASE WHEN i % 2 = 0 THEN 0 ELSE i % $5 END
+INNER JOIN service_of AS s ON s.number = CASE
+    WHEN i % 2 = 0 THEN 0
+    WHEN i % 4 = 1 THEN i % $5
+    ELSE $5 + i / 4 % 200
+END
 ORDER BY i
 """
 CONTENTS = """
@@ -80,7 +86,7 @@ FROM service_of AS s
 CROSS JOIN generate_series(0, 29) AS g (d)
 CROSS JOIN (VALUES ('accepted', ''), ('processed', ''), ('rejected', 'USER_NOT_FOUND'), ('read', ''))
     AS k (kind, about)
-WHERE s.number < $2
+WHERE s.number < 2000 OR s.number >= $2
 """
 REPORTS = """
 INSERT INTO messages.report (bucket, message_id, service_id, reported_at)
@@ -101,6 +107,7 @@ FROM moment_of AS t
 @dataclass(frozen=True)
 class _Made:
     institution: str
+    other: str
     service: str
     cookie: str
     citizen: str
@@ -168,21 +175,27 @@ class _Clerk:
             "messages by date",
             self.search(f"{at}/messages", {"service": self.there.service, **dates}),
         )
-        yield "“not for me” reports", f"{at}/reports"
+        other = f"/console/institutions/{self.there.other}"
+        yield f"messages of {_FEWER} services", f"{other}/messages"
+        yield f"messages of {_FEWER} services, a later page", self.later(f"{other}/messages", 5)
+        for what, words in (("words of the subject", "4999"), ("words that are nowhere", "mai")):
+            address = self.search(f"{other}/messages", {"words": words})
+            yield f"messages of {_FEWER} services by {what}", address
+        yield f"overview, {_FEWER} services", other
+        yield f"figures of {_FEWER} services", f"{other}/figures"
+        yield f"“not for me” reports, {_FEWER} services", f"{other}/reports"
+        yield "“not for me” reports", f"{at}/reports?service={self.there.service}"
         yield "figures", f"{at}/figures?service={self.there.service}"
         for name in ("people", "keys", "configurations", "webhooks", "clients"):
             yield name, f"{at}/{name}"
+        institution = f"/institutions/{self.there.institution}"
         for name in (
-            "",
-            "/reviews",
-            "/institutions",
-            "/held",
-            "/failed",
-            "/queues",
-            "/audit",
-            "/operators",
+            *("", "/reviews", "/institutions", institution, f"{institution}/services", "/held"),
+            *("/held/reported", "/failed", "/failed/webhooks", "/failed/payments"),
+            *("/failed/requests", "/queues", "/operators", "/citizens", "/audit"),
         ):
-            yield f"operators: {name[1:] or 'overview'}", f"/console/operate{name}"
+            what = name.replace(self.there.institution, "…").strip("/") or "overview"
+            yield f"operators: {what}", f"/console/operate{name}"
 
     def later(self, path: str, pages: int) -> str:
         """So many pages further on, by the links."""
@@ -221,28 +234,36 @@ async def _fill(made: Ground) -> _Made:
                 conn, "bench", _FISCAL_CODE, "Comune grande", "a@example.org", tuple(Permission)
             )
             await add_services(conn, institution, None)
+            other = await create_institution(
+                conn, "bench", _OTHER, "Comune medio", "b@example.org", tuple(Permission)
+            )
+            await add_services(conn, other, None, _FEWER)
+            await put_member(conn, "bench", other, _LOGIN, "Clerk", "a@b.it", "admin")
             await put_member(conn, "bench", institution, _LOGIN, "Clerk", "a@b.it", "admin")
             await operators.add(conn, "bench", _LOGIN)
             token = await open_session(conn, _LOGIN, "Clerk", "a@b.it", limits)
     async with pool.connection() as conn:
-        services = await _messages(made, conn, institution)
+        services = await _messages(made, conn, institution, other)
         with console.status("Figures, reports, audit log …"):
             today = clock.day_in_rome(clock.now())
-            await conn.raw.execute(FIGURES, today, 2000)
+            await conn.raw.execute(FIGURES, today, SERVICES)
             for statement in (REPORTS, FAILED, AUDIT):
                 await conn.raw.execute(statement)
             await conn.script("VACUUM ANALYZE")
             await conn.script("CHECKPOINT")
     await pool.close()
-    return _Made(institution, services[0], f"Cookie: messo-staff={token}", made.citizens[8])
+    return _Made(institution, other, services[0], f"Cookie: messo-staff={token}", made.citizens[8])
 
 
-async def _messages(made: Ground, conn: Connection, institution: str) -> list[str]:
+async def _messages(made: Ground, conn: Connection, institution: str, other: str) -> list[str]:
     raw = conn.raw
     for statement in (SENDER, TABLES):
         await conn.script(statement)
     rows = await raw.fetch(
-        "SELECT id FROM services.service WHERE institution_id = $1 ORDER BY id", institution
+        "SELECT id FROM services.service WHERE institution_id = ANY($1::text[]) "
+        "ORDER BY institution_id = $2, id",
+        [institution, other],
+        other,
     )
     services = [str(row["id"]) for row in rows]
     begin = clock.now() - timedelta(days=SPAN_DAYS)
@@ -255,7 +276,7 @@ async def _messages(made: Ground, conn: Connection, institution: str) -> list[st
         records=[(step, lowest_id(at)[:10], at) for step, at in enumerate(moments)],
     )
     await conn.script("ANALYZE service_of; ANALYZE citizen_of; ANALYZE moment_of")
-    citizens, there = len(made.citizens), len(services)
+    citizens, there = len(made.citizens), SERVICES
     for start in track(range(0, MESSAGES, CHUNK), f"{MESSAGES:,} messages", console=console):
         stop = min(start + CHUNK, MESSAGES) - 1
         await raw.execute(FILL, start, stop, STEP, citizens, there)

@@ -74,7 +74,9 @@ async def _fill(made: Ground) -> tuple[str, str, str]:
     return master["primary"], pair["primary"], token
 
 
-async def add_services(conn: Connection, institution: str, group: str | None) -> None:
+async def add_services(
+    conn: Connection, institution: str, group: str | None, count: int = SERVICES
+) -> None:
     """One as the program makes it, and copies of that one under other names and places."""
     data = Data(
         name="Servizio 0",
@@ -87,7 +89,7 @@ async def add_services(conn: Connection, institution: str, group: str | None) ->
     await insert_service(
         conn, first, institution, data, actor="bench", state="published", group_id=group
     )
-    ids = [new_id() for _ in range(SERVICES - 1)]
+    ids = [new_id() for _ in range(count - 1)]
     await conn.raw.execute(
         """
         INSERT INTO services.service (

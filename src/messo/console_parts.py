@@ -3,6 +3,7 @@
 from messo.api import Senders, sending
 from messo.base.db import Connection, Pool
 from messo.base.limits import RateLimit
+from messo.base.turns import Turns
 from messo.console.parts import Site
 from messo.console.rendering import Renderer
 from messo.erasers import erasers
@@ -18,6 +19,10 @@ from messo.recipients.erase import erase_now
 from messo.services.manage_routes import Rules as ServiceRules
 from messo.settings import Settings
 from messo.sso.registration import Rules as ClientRules
+
+# For one login: a page for writing is rendered twice more, once for each language. Typing asks for two or
+# three a second.
+_PREVIEWS, _MOST_PREVIEWS = 10, 30  # a second, and at once
 
 
 def make(
@@ -40,11 +45,11 @@ def make(
         flow=flow,
         web=StaffWeb(secrets, settings.public_url, web_limits(settings)),
         render=Renderer(flow.issuer),
-        directory=senders.directory,
         guard=senders.guard,
         send=sending(settings, pool, senders),
         profiles=senders.profiles,
         writing=RateLimit(settings.rate_limit, settings.rate_burst),
+        previewing=RateLimit(_PREVIEWS, _MOST_PREVIEWS),
         payment_state=lookup(senders.live),
         ask=senders.content.ask,
         outbound=senders.outbound,
@@ -57,4 +62,5 @@ def make(
         preview_message=preview.message,
         preview_service=preview.service,
         erase=erase,
+        turns=Turns(),
     )

@@ -2,6 +2,8 @@
 
 import re
 from datetime import date
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +64,9 @@ async def test_entries_are_told_in_words_newest_first(
                 number=2,
             )
         await record(conn, "cli:root", "citizen.create", secrets.keyed_hash(AUTO))
+        await record(conn, "invitation:01HX", "member.add", anna.member_id)
+        for action in ("message.send", "webhook.change", "remote_content.create"):
+            await record(conn, f"member:{anna.member_id}", action, f"a-{action[:3]}")
     page = await operator.get("/audit")
     assert "Anna Rossi (Comune di Anna)" in page
     assert f'href="{HOME}/institutions/{world.anna.institution}"' in page
@@ -69,6 +74,14 @@ async def test_entries_are_told_in_words_newest_first(
     assert "<code>service.reject</code>" in page
     assert "&lt;b&gt;=1&lt;/b&gt;" in page
     assert "root, on the command line" in page
+    for said in (
+        "An invitation",
+        "Sent a message",
+        "Message a-mes",
+        "Webhook a-web",
+        "Remote configuration a-rem",
+    ):
+        assert said in page
     assert "Operator olga" not in await operator.get("/audit?action=service.reject")
     assert "Anagrafe (Comune di Anna)" in page
     lines = await operator.rows(f"/audit?about={world.anna.id}&format=csv")
@@ -210,3 +223,32 @@ async def test_nobody_else_sees_it_and_it_speaks_italian(
     operator = await operating(colleague, pool)
     assert "Verifica i sigilli" in await operator.get("/audit", language="it")
     assert list(ACTIONS) == sorted(ACTIONS)
+
+
+_CODE = AUTO.lower()
+
+
+@pytest.mark.parametrize(
+    "typed", [AUTO, f" {_CODE} ", f"{AUTO[:6]} {_CODE[6:11]} {AUTO[11:]}", f"{AUTO} x"], ids=repr
+)
+async def test_no_fiscal_code_gets_into_an_address_however_it_is_typed(
+    colleague: Colleague, pool: Pool, secrets: Secrets, typed: str
+) -> None:
+    operator = await operating(colleague, pool)
+    form = {"csrf": operator.csrf, "about": typed}
+    sent = await operator.client.post(f"{HOME}/audit/find", data=form)
+    asked = await operator.client.get(f"{HOME}/audit", params={"about": typed})
+    for answer in (sent, asked):
+        assert answer.status_code == 303
+        assert secrets.keyed_hash(AUTO) in answer.headers["location"]
+        assert AUTO[:6] not in answer.headers["location"].upper()
+
+
+_RECORDED = re.compile(r'record\(\s*(?:visit\.)?conn,\s*[\w.()]+,\s*"([a-z_.]+)"')
+
+
+def test_every_action_that_is_recorded_has_words() -> None:
+    sources = Path(str(files("messo"))).rglob("*.py")
+    found = {name for path in sources for name in _RECORDED.findall(path.read_text())}
+    assert len(found) > 40
+    assert found - ACTIONS.keys() == set()

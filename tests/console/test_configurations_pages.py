@@ -67,7 +67,7 @@ async def test_made_changed_and_its_key_never_shown(
     pages = [await clerk.get(path) for path in ("/configurations", at, f"{at}/change")]
     assert all(KEY not in page for page in pages)
     assert "&lt;b&gt;del&lt;/b&gt;" in pages[1]
-    assert "Kept, and never shown again." in pages[1]
+    assert "Saved. We never show it again." in pages[1]
     assert "does not begin with https://" in pages[1]
     changed = await clerk.follow(f"{at}/change", **form(town, prod_key="", name="Altri referti"))
     assert "it is changed" in changed
@@ -105,7 +105,7 @@ async def test_a_wrong_form_is_shown_again_without_its_secrets(
     )
     page = (await clerk.post("/configurations/new", 400, **wrong)).text
     for text in (
-        "Give it a name.",
+        "Enter a name.",
         "Choose one.",
         "This is no fiscal code: NOBODY",
         "give all three",
@@ -120,7 +120,7 @@ async def test_a_wrong_form_is_shown_again_without_its_secrets(
         data={"csrf": clerk.csrf, **wrong},
         headers={"Accept-Language": "it"},
     )
-    assert "Dagli un nome." in italian.text
+    assert "Scrivi un nome." in italian.text
 
 
 async def test_a_check_says_what_is_wrong_and_how_long_it_took(

@@ -6,6 +6,7 @@ import io
 import pytest
 
 from messo.console.csv_export import CsvAnswer, cell, write
+from messo.messages.characters import without_tricks
 from messo.pages.languages import Language
 
 FORMULAS = [
@@ -22,17 +23,22 @@ FORMULAS = [
     "\uff1d1+1",
     "|calc",
     "%0a=1",
+    "\u202e=1",
 ]
 
 
 @pytest.mark.parametrize("text", FORMULAS, ids=repr)
 def test_what_looks_like_a_formula_is_made_text(text: str) -> None:
-    assert cell(text) == f"'{text}"
+    assert cell(text) == f"'{without_tricks(text)}"
 
 
-@pytest.mark.parametrize("text", ["Tari 2026", "a=b", "3 - 2", "01HX", "", "«=»"], ids=repr)
+@pytest.mark.parametrize("text", ["Tari 2026", "a=b", "3 - 2", "01HX", "", "«=»", "אב"], ids=repr)
 def test_everything_else_stays_as_it_is(text: str) -> None:
     assert cell(text) == text
+
+
+def test_what_looks_like_another_text_is_taken_out() -> None:
+    assert cell("invoice\u202efdp.exe\u200b") == "invoicefdp.exe"
 
 
 def test_nothing_is_an_empty_cell_and_a_number_a_number() -> None:

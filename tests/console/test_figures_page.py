@@ -11,7 +11,7 @@ from babel.numbers import format_decimal
 
 from messo.base import clock
 from messo.base.db import Pool
-from messo.console import limits_page
+from messo.console import institution_permissions
 from messo.events import feed, webhooks
 from messo.messages import checks, guard
 from messo.people.members import put_member
@@ -86,22 +86,26 @@ async def test_each_day_is_in_plots_table_and_file(
     page = await get(colleague, world.anna, "/figures")
     assert page.text.count('<svg class="plot"') == 3
     assert "only of people who let you know" in page.text
-    assert cells(page, "Sent")[:3] == [14, 9, 5]
-    assert len(cells(page, "Sent")) == 31
+    assert cells(page, "Sent messages")[:3] == [14, 9, 5]
+    assert len(cells(page, "Sent messages")) == 31
     assert cells(page, "Not enrolled")[:2] == [3, 3]
     assert cells(page, "Other reasons")[0] == 1
-    assert cells(page, "Failed")[0] == 1
-    assert cells(page, "Read")[0] == 4
-    assert cells(page, "Paid")[0] == 2
-    assert cells(await get(colleague, world.anna, "/figures?days=90"), "Sent")[0] == 104
+    assert cells(page, "Messages that failed")[0] == 1
+    assert cells(page, "Read messages")[0] == 4
+    assert cells(page, "Paid notices")[0] == 2
+    assert cells(await get(colleague, world.anna, "/figures?days=90"), "Sent messages")[0] == 104
     one = await get(colleague, world.anna, f"/figures?days=7&service={world.secure.id}")
-    assert cells(one, "Sent")[:2] == [2, 2]
-    assert len(cells(one, "Sent")) == 8
+    assert cells(one, "Sent messages")[:2] == [2, 2]
+    assert len(cells(one, "Sent messages")) == 8
     file = rows(await get(colleague, world.anna, "/figures?days=7&format=csv"))
     assert len(file) == 7
-    assert (file[-1]["Day"], file[-1]["Sent"], file[-1]["Read"]) == (today.isoformat(), "9", "4")
+    assert (file[-1]["Day"], file[-1]["Sent messages"], file[-1]["Read messages"]) == (
+        today.isoformat(),
+        "9",
+        "4",
+    )
     odd = await get(colleague, world.anna, "/figures?days=5000000")
-    assert len(cells(odd, "Sent")) == 31
+    assert len(cells(odd, "Sent messages")) == 31
 
 
 async def test_whether_they_were_read_is_told_with_the_permission_only(
@@ -117,7 +121,7 @@ async def test_whether_they_were_read_is_told_with_the_permission_only(
 
 
 async def test_every_permission_has_words() -> None:
-    assert set(limits_page.PERMISSIONS) == set(Permission)
+    assert set(institution_permissions.WORDS) == set(Permission)
 
 
 @pytest.mark.parametrize("language", ["en", "it"])

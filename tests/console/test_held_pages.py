@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 from messo.base.db import Pool
+from messo.messages import guard
+from messo.messages.guarded import guarded
 from messo.sandbox.fiscal_codes import many
 from messo.settings import Settings
 from tests.conftest import Running
@@ -93,6 +95,30 @@ async def test_a_held_sender_is_let_past_with_a_reason_and_then_no_more(
         )
     assert [row["action"] for row in audited] == ["guard.allow", "guard.end_allowance"]
     assert all(row["actor"].startswith("operator:") for row in audited)
+
+
+async def test_what_is_over_is_not_said_to_be_in_force(
+    colleague: Colleague, running: Running, pool: Pool, world: World
+) -> None:
+    """A text that nobody sends any more, and an allowance that has ended."""
+    operator = await operating(colleague, pool)
+    await held(running, world)
+    async with pool.transaction() as conn:
+        await conn.raw.execute(
+            "UPDATE messages.guard_hold SET held_at = now() - interval '9 days', last_at = NULL"
+        )
+        await guard.allow(conn, "tests", world.anna.institution, -1, "era ieri")
+    for path in ("/held", f"/held/{world.anna.institution}"):
+        page = await operator.get(path)
+        assert "No longer" in page
+        assert 'state-bad">Held' not in page
+        assert "era ieri" not in page
+    assert "era ieri" not in await operator.get(f"/institutions/{world.anna.institution}")
+    async with pool.transaction() as conn:
+        found = await guarded(conn, world.anna.institution)
+        await conn.raw.execute("DELETE FROM messages.guard_hold")
+        await conn.raw.execute("DELETE FROM messages.guard_allowance")
+    assert (found.contents, found.allowed_until) == (0, None)
 
 
 async def test_services_that_are_reported_are_marked_from_the_setting_on(

@@ -341,8 +341,10 @@ async def test_shares_are_of_what_was_received_in_the_same_days(pool: Pool, worl
                 days,
             )
     async with pool.connection() as conn:
-        (found,) = await shares(conn)
+        nothing, found = await shares(conn)
+        assert (nothing.service_id, nothing.reports, nothing.received) == (world.bruno.id, 1, 0)
+        assert nothing.share == 1
         assert (found.service_id, found.reports, found.received) == (world.anna.id, 2, 40)
         assert found.share == pytest.approx(0.05)
         assert await shares(conn, world.anna.institution) == [found]
-        assert await shares(conn, world.bruno.institution) == []
+        assert await shares(conn, world.bruno.institution) == [nothing]

@@ -1,13 +1,15 @@
 """Keys in the console: masked, shown, renewed, and when they were used last; groups."""
 
 import re
+from datetime import timedelta
 
 import asyncpg
 import pytest
 
+from messo.base import clock
 from messo.base.db import Pool
 from messo.services.directory import Directory
-from messo.services.key_uses import KeyUses
+from messo.services.key_uses import KeyUses, list_keys
 from tests.conftest import Running
 from tests.console.clerk import Clerk, clerk_at
 from tests.console.colleague import Colleague
@@ -17,6 +19,7 @@ from tests.world import World
 pytestmark = pytest.mark.anyio
 
 _SECRET = re.compile(r'<code class="secret">([A-Za-z0-9_-]{43})</code>')
+_MADE = re.compile(r'name="made" value="([^"]+)"')
 _USED = re.compile(r"<dt>Last used</dt><dd>([^<]*)</dd>")
 _GROUP = re.compile(r"/keys/groups/([0-9A-Z]{26})")
 
@@ -74,15 +77,20 @@ async def test_a_renewed_key_is_shown_once_and_the_old_one_ends(
     first, second = _SECRET.findall(shown)
     question = await clerk.get(f"{path}/renew?slot=primary")
     assert "It stays as it is." in question
+    (made,) = _MADE.findall(question)
     unsure = (await clerk.post(f"{path}/renew", 400, slot="primary")).text
     assert "Tick the box first" in unsure
-    answer = (await clerk.post(f"{path}/renew", 200, slot="primary", sure="1")).text
+    answer = (await clerk.post(f"{path}/renew", 200, slot="primary", sure="1", made=made)).text
     (fresh,) = _SECRET.findall(answer)
     assert f'data-copy="{fresh}"' in answer
     await running.started.directory.refresh(0)
     assert [await works(running, key) for key in (first, second, fresh)] == [False, True, True]
     assert (await audited(pool, service.id))[-1] == "key.rotate"
     assert fresh not in await clerk.get(path)
+    # Who asked before that must not take away what somebody was just given.
+    late = (await clerk.post(f"{path}/renew", 400, slot="primary", sure="1", made=made)).text
+    assert "Somebody renewed this key a moment ago" in late
+    assert await works(running, fresh)
     await clerk.get(f"{path}/renew?slot=third", 404)
     await clerk.post(f"{path}/renew", 404, slot="third", sure="1")
 
@@ -92,11 +100,11 @@ async def test_the_last_use_of_a_key_is_seen_and_a_renewed_one_begins_anew(
 ) -> None:
     clerk = await clerk_at(colleague, pool, world.bruno.institution)
     path, uses = f"/services/{world.bruno.id}/keys", running.started.directory.uses
-    assert _USED.findall(await clerk.get(path)) == ["no use noted yet", "no use noted yet"]
+    assert _USED.findall(await clerk.get(path)) == ["not used yet", "not used yet"]
     assert await works(running, world.bruno.key)
     assert not await works(running, "no key at all")
     await uses.write()
-    assert _USED.findall(await clerk.get(path)) == ["in the last hour", "no use noted yet"]
+    assert _USED.findall(await clerk.get(path)) == ["in the last hour", "not used yet"]
     async with pool.connection() as conn:
         await conn.raw.execute(
             "UPDATE services.key_use SET used_at = '2026-03-03T13:00:00Z' WHERE digest IN "
@@ -104,8 +112,9 @@ async def test_the_last_use_of_a_key_is_seen_and_a_renewed_one_begins_anew(
             world.bruno.id,
         )
     assert _USED.findall(await clerk.get(path))[0] == "on 3 March 2026 after 14:00"
-    await clerk.post(f"{path}/renew", 200, slot="primary", sure="1")
-    assert _USED.findall(await clerk.get(path)) == ["no use noted yet", "no use noted yet"]
+    (made,) = _MADE.findall(await clerk.get(f"{path}/renew?slot=primary"))
+    await clerk.post(f"{path}/renew", 200, slot="primary", sure="1", made=made)
+    assert _USED.findall(await clerk.get(path)) == ["not used yet", "not used yet"]
     async with pool.connection() as conn:
         orphans = await conn.raw.fetchval(
             "SELECT count(*) FROM services.key_use WHERE digest NOT IN "
@@ -125,7 +134,6 @@ async def test_a_database_that_takes_no_note_stops_no_key(
             assert await directory.find(world.special.key) is not None
             with pytest.raises(asyncpg.LockNotAvailableError):
                 await directory.uses.write()
-            assert await directory.find(world.special.key) is not None
         assert await noted(pool, world.special.id) == 0
         await directory.uses.write()
         assert await noted(pool, world.special.id) == 1
@@ -146,6 +154,23 @@ async def test_a_key_in_steady_use_is_written_once_an_hour(pool: Pool, world: Wo
     anew.note(b"of no key that there is")
     await anew.write()
     assert await noted(pool, world.limited.id) == 0
+
+
+async def test_the_last_use_only_ever_moves_forward(
+    pool: Pool, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, late = Directory(pool), Directory(pool)
+    now = clock.now()
+    times = []
+    for hours, one in ((0, directory), (2, directory), (1, late)):
+        monkeypatch.setattr(clock, "now", lambda hours=hours: now + timedelta(hours=hours))
+        assert await one.find(world.draft.key) is not None  # from its cache, the second time
+        await one.uses.write()
+        async with pool.connection() as conn:
+            (pair,) = (await list_keys(conn, [world.draft.id])).values()
+        times.append(next(row["used_at"] for row in pair if row["used_at"]))
+    assert times[1] - times[0] == timedelta(hours=2)
+    assert times[2] == times[1]
 
 
 async def noted(pool: Pool, service: str) -> int:

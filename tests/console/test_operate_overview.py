@@ -54,6 +54,16 @@ async def test_what_needs_somebody_is_a_number_with_a_link(
             "UPDATE operations.audit SET at = at - interval '1 hour' WHERE seal IS NULL"
         )
     said = await words(operator)
+    fresh = '<a class="tile" href="/console/operate/reviews">'
+    assert fresh in said
+    async with pool.transaction() as conn:
+        await conn.raw.execute(
+            "UPDATE services.lifecycle SET updated_at = now() - interval '25 hours'"
+            " WHERE service_id = $1",
+            service,
+        )
+    said = await words(operator)
+    assert fresh not in said
     for number, label, path in (
         ("1", "service to review", "reviews"),
         ("1", "text held within a day", "held"),

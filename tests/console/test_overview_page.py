@@ -1,5 +1,7 @@
 """The first page of an institution: what needs somebody, the numbers, and the first steps."""
 
+import re
+
 import pytest
 
 from messo.base import clock
@@ -16,7 +18,7 @@ from tests.console.colleague import Colleague
 from tests.events.told import publish_all
 from tests.messages.mail import Mail
 from tests.services import managing
-from tests.world import ACTOR, SANDBOX, World, add_service
+from tests.world import ACTOR, SANDBOX, STRANGER, World, add_service
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +53,7 @@ async def test_a_new_institution_sees_its_first_steps_done_one_by_one(
     text = await enter(colleague, pool, institution, "newcomer")
     assert "First steps" in text
     assert text.count('class="is-done"') == 0
+    assert text.index("Send a first message") < text.index("Connect a program (optional)")
     async with pool.transaction() as conn:
         caller = await add_service(
             conn, world.secrets, institution, NewService("Prima", state="draft")
@@ -68,14 +71,16 @@ async def test_a_new_institution_sees_its_first_steps_done_one_by_one(
     text = await look(colleague, institution)
     assert "First steps" not in text
     assert "Il primo &lt;i&gt;messaggio&lt;/i&gt;" in text
-    assert '<span class="tile-number">1</span> <span class="tile-label">Sent</span>' in text
+    assert (
+        '<span class="tile-number">1</span> <span class="tile-label">Sent messages</span>' in text
+    )
 
 
 async def test_what_needs_somebody_stands_first_and_leads_there(
     colleague: Colleague, running: Running, pool: Pool, world: World
 ) -> None:
     institution = world.anna.institution
-    assert "Needs you" not in await enter(colleague, pool, institution, "boss")
+    assert "To do" not in await enter(colleague, pool, institution, "boss")
     of_anna = managing.of(running, world)
     service = await of_anna.make()
     await of_anna.ask("PUT", f"/{service}/review", {"auto_publish": True}, 204)
@@ -100,19 +105,20 @@ async def test_what_needs_somebody_stands_first_and_leads_there(
             now,
         )
     text = await look(colleague, institution)
-    assert text.index("Needs you") < text.index("First steps")
+    assert text.index("To do") < text.index("First steps")
     for said, end in (
         ("stopped as mass communication", "/limits"),
         ("1 webhook was switched off", "/webhooks"),
-        ("1 service is suspended", "/services"),
-        ("asks for a change in 1 service", "/services"),
+        ("1 service is suspended", "/services?state=suspended"),
+        ("asks for a change in 1 service", "/services?state=yours"),
     ):
         assert said in text
         assert f'<a href="/console/institutions/{institution}{end}">' in text
-    # Of webhooks only those know who keep them.
-    assert "webhook was switched off" not in await enter(
-        colleague, pool, institution, "clerk", "sender"
-    )
+    # Of webhooks and services only those are told who keep them.
+    clerk = await enter(colleague, pool, institution, "clerk", "sender")
+    assert "stopped as mass communication" in clerk
+    for said in ("webhook was switched off", "service is suspended", "asks for a change"):
+        assert said not in clerk
 
 
 async def test_a_reader_sees_numbers_and_no_message(
@@ -123,9 +129,13 @@ async def test_a_reader_sees_numbers_and_no_message(
     assert "Solo per chi invia" not in text
     assert "/messages" not in text
     assert "tile-number" in text
-    assert "Solo per chi invia" in await enter(
-        colleague, pool, world.anna.institution, "writer", "sender"
-    )
+    await Mail(running, worker).send(world.anna, STRANGER, subject="Per nessuno qui")
+    text = await enter(colleague, pool, world.anna.institution, "writer", "sender")
+    assert "Solo per chi invia" in text
+    assert SANDBOX in text
+    # What was refused has no subject: its person leads there, and it says why.
+    assert re.search(rf'<a href="[^"]*/messages/\w+"[^>]*>{STRANGER}</a>', text)
+    assert "Not enrolled" in text
 
 
 async def test_a_suspended_institution_is_told_so(
@@ -136,6 +146,8 @@ async def test_a_suspended_institution_is_told_so(
         await oversight.suspend(conn, ACTOR, "institution", institution, "why")
     text = await enter(colleague, pool, institution, "stopped")
     assert "Your institution is suspended" in text
+    for closed in ("/messages", "/people", "/keys", "/write"):
+        assert f'{institution}{closed}"' not in text
 
 
 async def test_in_italian(colleague: Colleague, pool: Pool, world: World) -> None:

@@ -1,13 +1,18 @@
 """People in the console: roles in words, invitations by mail or link, the last admin, leaving."""
 
+import asyncio
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from messo.base.db import Pool
+from messo.people import members
 from messo.people.members import put_member
 from messo.people.roles import Role
+from messo.services.permissions import DEFAULT
+from messo.services.services import create_institution
 from tests.conftest import Running
 from tests.console.clerk import Clerk, clerk_at
 from tests.console.colleague import Colleague
@@ -88,6 +93,10 @@ async def test_everybody_may_leave_also_a_suspended_institution(
     async with pool.connection() as conn:
         now = await conn.raw.fetchval("SELECT now()")
         await conn.raw.execute(sql, institution, now)
+    refused = await clerk.get("/people", 403)
+    assert "Your institution is suspended. Until it is restored this is closed" in refused
+    assert "Your role does not allow this" not in refused
+    assert f'<a class="btn btn-primary" href="{clerk.home}">' in refused
     assert "Tick this" in (await clerk.post("/leave", 400)).text
     answer = await clerk.post("/leave", sure="1")
     assert answer.headers["location"] == "/console"
@@ -143,9 +152,46 @@ async def test_without_a_mail_server_the_link_is_shown_once(
         made = await clerk.post("/people/invite", 201, email="otto@example.org", role="editor")
         assert "location" not in made.headers
         assert made.headers["cache-control"] == "no-store"
-        (link,) = _LINK.findall(made.text)
+        (link,) = set(_LINK.findall(made.text))  # to read, and for the button that copies it
         assert link not in await clerk.get("/people")
     finally:
         state.console = usual
     assert (await other.client.get(link)).status_code == 303
     assert "otto@example.org" in (await other.client.get("/console/invitation")).text
+
+
+async def test_two_admins_who_leave_at_once_do_not_both_go(
+    colleague: Colleague, other: Colleague, pool: Pool
+) -> None:
+    async with pool.transaction() as conn:
+        town = await create_institution(conn, ACTOR, "00000000009", "Ente", "e@b.it", DEFAULT)
+    both = [
+        await clerk_at(one, pool, town, login=login)
+        for one, login in ((colleague, "ada"), (other, "ugo"))
+    ]
+    async with pool.transaction() as conn:
+        await members.lock_people(conn, town)  # until both have come to the last question
+        leaving = [asyncio.create_task(one.client.post(**_leave(one))) for one in both]
+        await asyncio.sleep(0.5)
+    assert sorted([(await one).status_code for one in leaving]) == [303, 409]
+    async with pool.connection() as conn:
+        left = await members.list_members(conn, town)
+    assert [row["role"] for row in left] == ["admin"]
+
+
+def _leave(clerk: Clerk) -> dict[str, Any]:
+    return {"url": f"{clerk.home}/leave", "data": {"csrf": clerk.csrf, "sure": "1"}}
+
+
+async def test_a_role_that_is_taken_away_while_a_form_waits_is_taken_away(
+    colleague: Colleague, pool: Pool, world: World
+) -> None:
+    clerk = await clerk_at(colleague, pool, world.bruno.institution, login="vera")
+    async with pool.transaction() as conn:
+        await members.lock_people(conn, world.bruno.institution)
+        form = {"csrf": clerk.csrf, "email": "z@example.org", "role": "admin"}
+        path = f"{clerk.home}/people/invite"
+        inviting = asyncio.create_task(clerk.client.post(path, data=form))
+        await asyncio.sleep(0.5)
+        await conn.raw.execute("UPDATE people.member SET role = 'reader' WHERE login = 'vera'")
+    assert (await inviting).status_code == 403

@@ -34,6 +34,9 @@ async def test_what_waits_is_shown_with_its_age_and_where_to_look(
     assert "some.step" in page
     assert "No worker seems to run" in page
     assert "Nothing was measured yet" in page
+    assert "See the last hour" not in page  # it is what is shown: nothing is known of it either
+    week = await operator.get("/queues?period=7d")
+    assert '<a href="/console/operate/queues?period=1h">See the last hour</a>' in week
     lines = await operator.rows("/queues?format=csv")
     assert len(lines) == len(KNOWN) + 2
     assert any('"notifications.letter"' in line and '"2"' in line for line in lines)
@@ -98,6 +101,31 @@ async def test_each_period_is_drawn_with_its_table_and_its_file(
             lines = await operator.rows(f"/queues?period={period}&format=csv&list={kind}")
             assert len(lines) > 60
     assert "Code" in await operator.get("/queues", language="it")
+
+
+async def test_the_first_minutes_are_seen_without_choosing(
+    colleague: Colleague, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = await operating(colleague, pool)
+    now = datetime(2026, 5, 5, 12, 8, tzinfo=UTC)
+    monkeypatch.setattr(clock, "now", lambda: now)
+    async with pool.transaction() as conn:
+        await conn.raw.execute("DELETE FROM operations.sample")
+        await conn.raw.executemany(
+            "INSERT INTO operations.sample VALUES ($1, $2, $3)",
+            [
+                (now - timedelta(minutes=minute), f"total:{kind}", 50.0 - minute)
+                for minute in range(6)
+                for kind in samples.TOTALS
+            ],
+        )
+        day = await figures(conn, ENGLISH, "24h", now)
+        hour = await figures(conn, ENGLISH, "1h", now)
+    assert day.is_empty
+    assert not hour.is_empty
+    assert [one.tone for one in hour.rates] == ["plot-a", "plot-b", "plot-d", "plot-c"]
+    assert '<svg class="plot"' in await operator.get("/queues")
+    assert '<svg class="plot"' not in await operator.get("/queues?period=24h")
 
 
 async def test_nobody_else_sees_it(other: Colleague) -> None:

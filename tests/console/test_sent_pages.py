@@ -18,7 +18,7 @@ from messo.console import sent_pages
 from messo.messages import mailbox, sent
 from messo.people.members import put_member
 from messo.people.roles import Role
-from messo.services.services import NewService, create_service
+from messo.services.services import NewService, create_institution, create_service
 from tests.conftest import Running
 from tests.console.colleague import Colleague, browser_at
 from tests.messages.mail import PAYMENT, Mail
@@ -83,16 +83,21 @@ async def test_a_message_is_followed_from_accepted_to_read(
     assert "Accepted" in first
     assert "Not decided yet" in first
     part = f"{at(world.anna)}/{message_id}/timeline"
-    assert f'hx-get="{part}" hx-trigger="every 5s"' in first
+    assert f'hx-get="{part}" hx-trigger="load delay:1s, every 5s"' in first
     await mail.settle()
     fresh = await clerk.client.get(part, headers={"HX-Request": "true"})
     assert fresh.text.lstrip().startswith("<section")
-    assert "hx-get" not in fresh.text
+    assert f'hx-get="{part}" hx-trigger="every 5s"' in fresh.text  # an e-mail may go out now
     assert "in the person" in fresh.text
     assert "Not read yet" in fresh.text
     async with pool.transaction() as conn:
         assert await mailbox.mark(conn, SANDBOX, [message_id], read=True)
+        await conn.raw.execute(
+            "UPDATE messages.message SET decided_at = decided_at - interval '1 minute' WHERE id = $1",
+            message_id,
+        )
     last = await shown(clerk, world.anna, message_id)
+    assert "hx-get" not in last
     assert "The person has opened the message." in last
     assert "Not read yet" not in last
 
@@ -113,7 +118,7 @@ async def test_a_notice_that_went_out_stands_with_its_channel_and_state(
             world.anna.id,
         )
     page = await shown(clerk, world.anna, message_id)
-    assert "E-mail: Handed over" in page
+    assert "E-mail: Delivered" in page
     assert "Not notified" not in page
 
 
@@ -122,11 +127,13 @@ async def test_a_refusal_is_explained_and_says_what_to_do(
 ) -> None:
     unknown = await shown(clerk, world.anna, await mail.send(world.anna, STRANGER))
     assert "Not delivered: Not enrolled" in unknown
+    assert "We took it, to see whether" in unknown
+    assert "kept here" not in unknown
     assert "Check the fiscal code" in unknown
     assert "Subject deleted" in unknown
     assert "<iframe" not in unknown
     unwanted = await shown(clerk, world.anna, await mail.send(world.anna, BLOCKING))
-    assert "Not delivered: Not wanted" in unwanted
+    assert "Not delivered: Refused by the person" in unwanted
     assert "Only they can change that" in unwanted
 
 
@@ -243,7 +250,7 @@ async def test_the_file_has_all_pages_of_the_search_and_no_formula(
     rows = list(csv.DictReader(io.StringIO(file.content.decode("utf-8-sig"))))
     assert [row["Message"] for row in rows] == sorted(ids, reverse=True)
     assert all(row["Subject"].startswith("'=cmd|") for row in rows)
-    assert rows[0]["Sent"].endswith("Z")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", rows[0]["Sent"])
     assert rows[0]["Recipient"] == SANDBOX
     # As many steps as it takes and not more, however long the list.
     monkeypatch.setattr(sent_pages, "_STEPS", 1)
@@ -296,14 +303,18 @@ async def test_reports_are_listed_with_what_they_mean_and_as_a_file(
 ) -> None:
     empty = await clerk.client.get(at(world.anna, "/reports"))
     assert "No reports" in empty.text
-    message_id = await mail.send(world.anna, SANDBOX)
+    message_id = await mail.send(world.anna, SANDBOX, subject="Un <b>altro</b> Mario")
     async with pool.transaction() as conn:
         assert await mailbox.report_not_for_me(conn, SANDBOX, message_id)
     page = await clerk.client.get(at(world.anna, "/reports"))
-    assert message_id in page.text
+    link = re.search(rf'<a href="[^"]*/{message_id}">(.*?)</a> <span[^>]*>(\w+)<', page.text)
+    assert link
+    assert link.groups() == ("Un &lt;b&gt;altro&lt;/b&gt; Mario", SANDBOX)
     assert "correct it there" in page.text
     file = await clerk.client.get(at(world.anna, "/reports?format=csv"))
-    assert message_id in file.text
+    (row,) = csv.DictReader(io.StringIO(file.content.decode("utf-8-sig")))
+    assert (row["Message"], row["Recipient"]) == (message_id, SANDBOX)
+    assert row["Subject"] == "Un <b>altro</b> Mario"
     life = await shown(clerk, world.anna, message_id)
     assert "was not meant for them" in life
     only = await clerk.client.get(at(world.anna, f"/reports?service={world.secure.id}"))
@@ -352,7 +363,7 @@ async def test_in_italian(clerk: Colleague, mail: Mail, world: World) -> None:
     clerk.client.headers["Accept-Language"] = "it"
     assert "Cerca" in (await clerk.client.get(at(world.anna))).text
     page = await shown(clerk, world.anna, message_id)
-    assert "Che cosa gli è successo" in page
+    assert "A che punto è" in page
     assert "Non ancora letto" in page
     assert "Non è per me" in (await clerk.client.get(at(world.anna, "/reports"))).text
 
@@ -371,3 +382,50 @@ async def test_a_search_says_how_far_it_looked_and_goes_on(
     assert further
     page = await clerk.client.get(further[1].replace("&amp;", "&"))
     assert listed(page)[:1] == [refused]
+
+
+async def test_a_file_goes_on_until_it_is_full_and_says_where_it_ends(
+    clerk: Colleague, mail: Mail, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a search whose hits lie behind many windows, and of one that is too long to finish."""
+    wanted = await mail.send(world.anna, STRANGER)
+    for _ in range(9):
+        await mail.send(world.anna, SANDBOX)
+    monkeypatch.setattr(sent, "WINDOW", 2)
+    page = await search(clerk, world.anna, status="REJECTED")
+    address = f"{page.url}&format=csv"
+    rows = list(
+        csv.DictReader(io.StringIO((await clerk.client.get(address)).text.lstrip("\ufeff")))
+    )
+    assert wanted in {row["Message"] for row in rows}
+    monkeypatch.setattr(sent_pages, "_STEPS", 2)
+    rows = list(
+        csv.DictReader(io.StringIO((await clerk.client.get(address)).text.lstrip("\ufeff")))
+    )
+    assert wanted not in {row["Message"] for row in rows}
+    assert rows[-1]["Sent"].startswith("We have looked back to")
+
+
+async def test_one_institution_makes_one_file_at_a_time(
+    clerk: Colleague, running: Running, world: World
+) -> None:
+    address = at(world.anna, "/messages?format=csv")
+    turns = running.started.app.pages.state.console.turns
+    async with turns.one(f"file:{world.anna.institution}", 1, 0):
+        busy = await clerk.client.get(address)
+    assert busy.status_code == 503
+    assert "One moment, please" in busy.text
+    assert (await clerk.client.get(address)).status_code == 200
+
+
+async def test_where_nothing_was_sent_there_is_nothing_to_search(
+    other: Colleague, pool: Pool
+) -> None:
+    async with pool.transaction() as conn:
+        town = await create_institution(conn, ACTOR, "00000000066", "Comune vuoto", "v@b.it")
+        await create_service(conn, ACTOR, town, NewService("Anagrafe"), SANDBOX)
+    await join(pool, town, "empty", "sender")
+    await other.log_in("empty")
+    page = (await other.client.get(f"/console/institutions/{town}/messages")).text
+    assert "No message yet" in page
+    assert "data-search" not in page

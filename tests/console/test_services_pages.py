@@ -161,6 +161,8 @@ async def test_the_card_and_what_a_review_would_want_follow_the_typing(
     shown = (await clerk.post("/services/new", 200, act="show", **typed)).text
     assert 'value="Nidi d&#39;infanzia"' in shown
     assert "Privacy notice: is missing" in shown
+    assert 'aria-describedby="email-advice"' in shown
+    assert "A review would refuse this: it must be an e-mail address." in shown
     clerk.client.headers["Accept-Language"] = "it"
     part = (await clerk.post("/services/new/preview", 200, **typed)).text
     assert "Informativa privacy: manca" in part
@@ -186,12 +188,19 @@ async def test_a_service_from_its_draft_to_citizens_and_back(
         version=version_in(edit),
         **filled(name="Vita di un servizio"),
     )
-    assert "it is in review" in await act(clerk, service, "submit", auto_publish="1")
+    page = await act(clerk, service, "submit", auto_publish="1")
+    assert "it is in review" in page
+    assert "Citizens do not see it yet." in page
+    assert "Submit it once it is complete" not in page
     assert "no longer in review" in await act(clerk, service, "withdraw")
     await act(clerk, service, "submit")
     await managing.reject(pool, service, "Scrivi <b>quando</b> si mangia.")
     page = await clerk.get(f"/services/{service}")
     assert "Scrivi &lt;b&gt;quando&lt;/b&gt; si mangia." in page
+    assert "for you</a>" in await clerk.get("/services")
+    reader = await clerk_at(colleague, pool, world.anna.institution, "reader")
+    assert "for you</a>" not in await reader.get("/services")
+    clerk = await clerk_at(colleague, pool, world.anna.institution, "editor", "vita")
     listed = await clerk.get("/services?state=yours")
     assert "Scrivi &lt;b&gt;quando&lt;/b&gt;" in listed
     assert "1 service waits for you" in listed

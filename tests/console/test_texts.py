@@ -42,9 +42,11 @@ def used() -> set[str | tuple[str, ...]]:
         CONSOLE / "templates", [("**.html", "jinja2")], keywords={"_": None, "ngettext": (1, 2)}
     )
     modules = extract_from_dir(CONSOLE, [("**.py", "python")], keywords=_FUNCTIONS)
+    # Once more without the others, of which one around it would swallow it.
+    marked = extract_from_dir(CONSOLE, [("**.py", "python")], keywords={"gettext": None})
     return {
         message if isinstance(message, str) else tuple(message or ())
-        for _, _, message, _, _ in [*templates, *modules]
+        for _, _, message, _, _ in [*templates, *modules, *marked]
     }
 
 

@@ -17,7 +17,7 @@ from tests.conftest import Running
 from tests.console.clerk import Clerk, clerk_at
 from tests.console.colleague import Colleague
 from tests.events.receiver import OK, Receiver, receiving, status
-from tests.events.told import LOOPBACK, Post, tell
+from tests.events.told import LOOPBACK, Post, rows, tell
 from tests.world import ACTOR, SANDBOX, World
 
 pytestmark = pytest.mark.anyio
@@ -169,6 +169,16 @@ async def test_dead_letters_are_sent_again_ticked_or_all(
     await post.settle()
     assert len(receiver.seen) == 3
     assert len({seen.id for seen in receiver.seen}) == 3
+    entries = await rows(
+        pool,
+        "SELECT actor, detail::text FROM operations.audit WHERE action = 'webhook.replay' "
+        "AND subject = $1 ORDER BY id",
+        at.rpartition("/")[2],
+    )
+    assert [entry["detail"] for entry in entries] == [
+        f'{{"events": {count}}}' for count in (1, 0, 2)
+    ]
+    assert {entry["actor"].partition(":")[0] for entry in entries} == {"member"}
     assert "Nothing was given up." in await clerk.get(f"{at}/dead")
 
 
@@ -254,3 +264,30 @@ async def test_among_many_services_one_is_found_first(
     for wrong in ("?find=nothing+like+this", f"?service={world.anna.id}"):
         page = await clerk.get(f"/webhooks/new{wrong}")
         assert 'name="url"' not in page
+
+
+async def test_another_institutions_webhook_is_not_there(
+    colleague: Colleague, other: Colleague, post: Post, receiver: Receiver, world: World
+) -> None:
+    theirs = await make(
+        await clerk_at(colleague, post.pool, world.anna.institution), world, receiver
+    )
+    await given_up(post, receiver, world, 2)
+    bruno = await clerk_at(other, post.pool, world.bruno.institution)
+    path = f"/webhooks/{theirs}"
+    for page in ("", "/change", "/waiting", "/dead", "/again", "/delete"):
+        await bruno.get(path + page, 404)
+    forms: dict[str, dict[str, str]] = {
+        "/dead": {"what": "all", "go": "all"},
+        "/again": {"from_day": "2026-01-01", "from_time": "00:00"},
+        "/state": {"state": "off"},
+        "/secret": {"sure": "1"},
+        "/test": {},
+        "/delete": {"sure": "1"},
+    }
+    before = await rows(post.pool, "SELECT r::text FROM events.webhook_retry AS r ORDER BY 1")
+    for end, form in forms.items():
+        await bruno.post(path + end, 404, **form)
+    after = await rows(post.pool, "SELECT r::text FROM events.webhook_retry AS r ORDER BY 1")
+    assert before == after
+    assert len(before) == 2

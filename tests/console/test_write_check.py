@@ -81,6 +81,11 @@ async def test_pressed_twice_or_checked_again_it_is_sent_once(
     pressed = [writer.post("/write/send", button(form, "send")) for _ in range(3)]
     answers = await asyncio.gather(*pressed)
     assert len({id_of(answer) for answer in answers}) == 1
+    async with pool.connection() as conn:
+        entries = await conn.raw.fetchval(
+            "SELECT count(*) FROM operations.audit WHERE subject = $1", id_of(answers[0])
+        )
+    assert entries == 1
     nonce = dict(form.fields)["nonce"]
     _, again = forms_of(await writer.post("/write/check", typed(world, nonce=nonce)))
     assert id_of(await writer.post("/write/send", button(again, "send"))) == id_of(answers[0])
@@ -113,7 +118,7 @@ async def test_it_comes_to_oneself_first_and_the_browser_remembers_the_code_for_
     assert f'value="{world.anna.id}" selected' in (await writer.get()).text
     to_them = id_of(await writer.post("/write/send", button(form, "send")))
     assert (await sent(pool, to_them))["fiscal_code"] == AUTO
-    await writer.one.log_in("writes-sender")  # anew: nothing is remembered
+    await writer.one.log_in(writer.login)  # anew: nothing is remembered
     fresh, _ = forms_of(await writer.post("/write/check", typed(world)))
     assert ("mine", "") in fresh.fields
 
@@ -142,7 +147,14 @@ async def test_it_says_beforehand_who_cannot_be_reached(
 ) -> None:
     checked = await writer.post("/write/check", typed(world, fiscal_code=recipient))
     assert said in checked.text
-    assert "represents it" in checked.text
+    assert checked.text.count("represents it") == 1
+    sending = checked.text.rsplit("<form", 1)[1]
+    assert re.findall(
+        r'<button class="btn btn-(primary|outline-primary)".*>([\w ]+)</', sending
+    ) == [
+        ("primary", "Change"),
+        ("outline-primary", "Send all the same"),
+    ]
 
 
 async def test_the_longest_text_that_the_api_takes(
@@ -233,5 +245,14 @@ async def test_logins_are_limited(
     writer: Writer, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("messo.base.limits.RateLimit.take", lambda *_: (-1, 0.5))
-    answer = await writer.post("/write/check", typed(world))
-    assert answer.status_code == 429
+    assert (await writer.get()).status_code == 429
+    for path in ("/write", "/write/preview", "/write/check", "/write/send"):
+        assert (await writer.post(path, typed(world))).status_code == 429
+
+
+async def test_previews_have_a_limit_of_their_own(writer: Writer, world: World) -> None:
+    given = {"csrf": await writer.one.csrf(), **typed(world, service="")}
+    asked = [writer.post("/write", given) for _ in range(60)]
+    answers = [answer.status_code for answer in await asyncio.gather(*asked)]
+    assert answers.count(200) >= 30
+    assert 429 in answers

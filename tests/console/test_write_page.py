@@ -74,7 +74,9 @@ async def test_each_field_says_what_is_wrong_and_nothing_typed_is_lost(
     assert "This service may ask for €1,000.00" in await about(
         amount="1.000,01", notice_number="301000000000000043"
     )
-    assert "probably mistyped" in await about(amount="1", notice_number="301000000000000044")
+    mistyped = await about(amount="5000", notice_number="301000000000000044", subject="Corto")
+    for said in ("probably mistyped", "may ask for €1,000.00", "it has 5"):  # all in one round
+        assert said in mistyped
     assert "Choose the service" in await about(service="")
     assert "No service that can write" in await about(service=world.bruno.id)
     assert "authorized recipients only" in await about(service=world.draft.id)
@@ -89,16 +91,16 @@ async def test_json_is_sent_as_it_is_and_its_errors_name_the_place(
     kept = await sent(pool, id_of(await writer.post("/write/send", button(form, "send"))))
     assert kept["markdown"] == body["content"]["markdown"]
     assert kept["reference"] == "r1"
-    for bad, place in (
-        ({"fiscal_code": AUTO}, "content"),
-        (message(AUTO, subject=7), "content.subject"),
-        (message("X"), "fiscal_code"),
-        ("{", "the whole text"),
-        ('{"content": ' * 2000, "the whole text"),
+    for bad, said in (
+        ({"fiscal_code": AUTO}, "This is missing in the JSON: content"),
+        (message(AUTO, subject=7), "Something is wrong at: content.subject"),
+        (message("X"), "Something is wrong at: fiscal_code"),
+        ('{\n"content" 7}', "This is not JSON: look at line 2, column 11."),
+        ('{"content": ' * 2000, "Something is wrong at: the whole text"),
     ):
         answer = await writer.post("/write/check", as_json(world, bad))
         assert answer.status_code == 400
-        assert f"Something is wrong at: {place}" in answer.text
+        assert said in answer.text
 
 
 async def test_form_and_json_turn_into_each_other_with_all_that_was_typed(
@@ -153,8 +155,13 @@ async def test_incomplete_input_is_shown_as_far_as_it_goes(writer: Writer, world
         answer = await writer.post("/write/preview", given)
         assert answer.status_code == 200
         assert "Comune di Anna" in answer.text
-    for given in (as_json(world, '{"content'), typed(world, service="")):
-        assert (await writer.post("/write/preview", given)).status_code == 204
+    broken = await writer.post("/write/preview", as_json(world, '{"content'))
+    assert "Correct the JSON to see the preview." in broken.text
+    assert "<iframe" not in broken.text
+    no_service = await writer.post("/write/preview", typed(world, service=""))
+    assert no_service.status_code == 204
+    no_amount = typed(world, amount="dodici", notice_number="301000000000000043")
+    assert "0,00" not in (await writer.post("/write/preview", no_amount)).text
 
 
 async def test_advice_stands_at_its_field_and_never_blocks(writer: Writer, world: World) -> None:
@@ -186,6 +193,41 @@ async def test_change_brings_everything_back(writer: Writer, world: World) -> No
     assert {name: fields[name] for name in given} == {**given, "markdown": TEXT}
 
 
+@pytest.mark.parametrize("path", ["/write", "/write/check"])
+async def test_the_draft_survives_another_language(writer: Writer, world: World, path: str) -> None:
+    given = typed(world, amount="12,50", notice_number="301000000000000043", reference="r")
+    before = (await writer.post(path, given)).text
+    header = before[: before.index("<main")]
+    assert 'action="/language"' not in header
+    assert f'formaction="{writer.at}{path}" name="language" value="it"' in header
+    first = re.search(r'<button[^>]* form="write"[^>]*>', before)
+    assert first  # pressing Enter means the first one
+    assert "language" not in first[0]
+    answer = await writer.post(path, {**given, "language": "it"})
+    assert '<html lang="it">' in answer.text
+    assert "Messaggi</span>" in answer.text[: answer.text.index("<main")]
+    form = next(one for one in Page(str(answer.url), answer.text).forms if "write" in one.action)
+    fields = dict(form.fields)
+    assert {name: fields[name] for name in given} == {**given, "markdown": TEXT}
+    assert '<html lang="it">' in (await writer.get()).text  # the browser remembers it
+    odd = await writer.post(path, {**given, "language": "xx"})
+    assert '<html lang="it">' in odd.text
+
+
+async def test_names_of_services_play_no_tricks(running: Running, pool: Pool, world: World) -> None:
+    async with pool.transaction() as conn:
+        new = NewService("Ufficio con trucchi")
+        await create_service(conn, "tests", world.anna.institution, new, SANDBOX)
+        await conn.raw.execute(  # as one may be called since before names were looked at
+            "UPDATE services.service SET name = 'Ufficio ' || chr(8238) || 'tset' "
+            "WHERE name = 'Ufficio con trucchi'"
+        )
+    async with writing(running, pool, world) as one:
+        page = (await one.get()).text
+    assert ">Ufficio " in page
+    assert "\u202e" not in page
+
+
 async def test_it_speaks_italian(running: Running, pool: Pool, world: World) -> None:
     async with writing(running, pool, world, language="it") as one:
         assert "Scrivi un messaggio" in (await one.get()).text
@@ -193,6 +235,11 @@ async def test_it_speaks_italian(running: Running, pool: Pool, world: World) -> 
         assert "Si può raggiungere" in checked.text
         wrong = await one.post("/write/check", typed(world, subject="Corto"))
         assert "oggetto deve avere da 10 a 120 caratteri" in wrong.text
+        broken = (await one.post("/write/check", as_json(world, "{\n7}"))).text
+        assert "Questo non è JSON: guarda alla riga 2, colonna" in broken
+        assert "Correggi il JSON per vedere l&#39;anteprima." in broken
+        missing = (await one.post("/write/check", as_json(world, {"fiscal_code": AUTO}))).text
+        assert "Nel JSON manca: content" in missing
 
 
 async def test_of_many_services_one_is_found_by_its_name_or_id(

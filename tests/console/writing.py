@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count as count_up
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,13 +23,15 @@ TEXT = (
     "Ciao,\n\nla tua **carta** è pronta: puoi ritirarla allo sportello quando vuoi, con calma.\n"
     * 2
 )
+_NUMBERS = count_up()
 
 
 class Writer:
     """Somebody who writes for Anna's institution."""
 
-    def __init__(self, one: Colleague, institution: str) -> None:
+    def __init__(self, one: Colleague, institution: str, login: str = "") -> None:
         self.one = one
+        self.login = login
         self.at = f"/console/institutions/{institution}"
 
     async def get(self, path: str = "/write") -> httpx.Response:
@@ -49,13 +52,13 @@ class Writer:
 async def writing(
     running: Running, pool: Pool, world: World, role: Role = "sender", language: str = "en"
 ) -> AsyncIterator[Writer]:
-    login = f"writes-{role}"
+    login = f"writes-{role}-{next(_NUMBERS)}"  # logins are limited: nobody uses up another's
     async with pool.transaction() as conn:
         await put_member(conn, "tests", world.anna.institution, login, role, "s@b.it", role)
     async with browser_at(running.url) as one:
         one.client.headers["Accept-Language"] = language
         await one.log_in(login)
-        yield Writer(one, world.anna.institution)
+        yield Writer(one, world.anna.institution, login)
 
 
 def typed(world: World, **more: str) -> dict[str, str]:

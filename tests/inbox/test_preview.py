@@ -1,6 +1,7 @@
 """Messages and services as their writers see them beforehand: the inbox's pages, dead."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from msgspec import UNSET
@@ -37,7 +38,9 @@ def service(**metadata: str) -> Service:
 
 
 def shown(content: Content, language: Language = "it") -> str:
-    return Preview(on_loopback=False).message(service(email="a@example.org"), content, language)
+    return Preview(on_loopback=False).message(
+        service(email="a@example.org"), content, language, None
+    )
 
 
 def test_a_message_is_shown_as_in_the_inbox_in_the_language_asked_for() -> None:
@@ -105,7 +108,7 @@ def test_a_service_is_shown_as_in_the_catalogue_and_leads_nowhere() -> None:
     made = service(
         web_url="https://example.org", privacy_url="https://example.org/p", cta=BUTTONS, phone="123"
     )
-    page = preview.service(made, "it")
+    page = preview.service(made, "it", ("", ""))
     assert "Mensa &lt;b&gt;" in page
     assert "<em>tutti</em>" in page
     assert "Cosa" in page or "Che cosa" in page
@@ -113,7 +116,19 @@ def test_a_service_is_shown_as_in_the_catalogue_and_leads_nowhere() -> None:
     assert not re.search(r"<a\b[^>]*href", page)
     assert not re.search(r"<form\b[^>]*action", page)
     assert 'name="csrf"' not in page
-    assert "What you allow" in preview.service(service(), "en")
+    drawn = preview.service(service(), "en", ("/logos/own.png", "/logos/town.png"))
+    assert "What you allow" in drawn
+    assert re.findall(r'<img[^>]* src="(/logos/[a-z]+.png)"', drawn) == [
+        "/logos/town.png",
+        "/logos/own.png",
+    ]
+
+
+def test_a_message_that_was_sent_keeps_its_date() -> None:
+    content = Content(subject="Un atto", markdown=TEXT)
+    at = datetime(2026, 3, 4, 9, 5, tzinfo=UTC)
+    page = Preview(on_loopback=False).message(service(), content, "it", at)
+    assert "4 marzo 2026, 10:05" in page
 
 
 def test_dead_links_keep_their_looks() -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Dialog, Page
 
 from messo.base.crypto import Secrets
 from messo.base.db import Pool
@@ -152,12 +152,20 @@ async def test_a_clerk_from_an_invitation_to_a_message_that_is_read(
         shown = page.frame_locator("#preview iframe >> nth=0")
         await shown.get_by_text("certificato di residenza").wait_for()
         await clerk.look()
+        # Nothing of it is lost by changing the language, and leaving is asked about.
+        other, own = ("en", "it") if language == "it-IT" else ("it", "en")
+        for code in (other, own):
+            await page.locator(f".languages button[value={code}]").click()
+            await page.locator(f"html[lang={code}]").wait_for()
+            assert await page.locator("textarea[name=markdown]").input_value() == _TEXT
+        await _stays(page)
         await clerk.press("Controlla e invia", "Check and send")
         assert page.url.endswith("/write/check")
         await page.locator("#reach .state-good").wait_for()
         await clerk.look()
+        await _stays(page)
         await page.locator("input[name=mine]").fill(themself.fiscal_code)
-        await clerk.press("Prima invialo a me", "Send it to me first")
+        await clerk.press("Invialo prima a me", "Send it to me first")
         await clerk.look()
         assert await page.locator(".done").count() == 1
         await clerk.press("Invia", "Send")
@@ -278,6 +286,23 @@ async def test_every_page_is_accessible_and_as_wide_as_the_screen(
             await one.goto(addresses[0])
             assert await one.page.locator("html").get_attribute("lang") == language[:2]
             await one.look()
+
+
+async def _stays(page: Page) -> None:
+    """Who leaves the page is asked, and can stay."""
+    asked: list[str] = []
+
+    async def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        await dialog.dismiss()
+
+    await page.locator("h1").click()  # a browser asks those only who have touched the page
+    page.once("dialog", stay)
+    before = page.url
+    async with page.expect_event("dialog"):
+        await page.locator(".brand").click(no_wait_after=True)
+    assert asked == ["beforeunload"]
+    assert page.url == before
 
 
 async def _send(running: Running, world: World, text: str, fiscal_code: str) -> httpx.Response:

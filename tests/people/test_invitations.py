@@ -314,7 +314,7 @@ async def test_names_of_strangers_stay_text_on_one_line(
     for kind in ("plain", "html"):
         text = (await mailed(office, staff, "nobody@example.org")).text(kind)
         assert "Ti invitiamo" in text
-        assert "vedere i servizi" in text
+        assert "scrivere ai cittadini e vedere i messaggi inviati" in text
 
 
 async def test_nobody_sends_mail_to_the_whole_world(

@@ -60,3 +60,8 @@ async def read_fields(request: Request, limit: int = _LIMIT) -> list[tuple[str, 
 def short_text(text: str, limit: int) -> str:
     """What somebody typed into a field or a URL: bounded, and nothing that a database refuses."""
     return text[:limit].replace("\x00", " ").strip()
+
+
+def whole_number(text: str, digits: int = 9) -> int | None:
+    """A number as people and programs write it, of at most so many digits; None for what is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None

@@ -10,12 +10,11 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.base import clock
 from messo.base.forms import short_text
 from messo.base.parameters import storable
 from messo.console.audit_verification import show_verification, verify
 from messo.console.audit_words import Names, what
-from messo.console.csv_export import MOST
+from messo.console.csv_export import MOST, moment
 from messo.console.visit import Visit, operator_page
 from messo.login import FISCAL_CODE
 from messo.operations import audit_list
@@ -23,7 +22,7 @@ from messo.operations.audit import Place
 from messo.operations.audit_list import Entry, Wanted
 from messo.pages.edge import redirect
 
-_FISCAL_CODE = re.compile(FISCAL_CODE)
+_FISCAL_CODE = re.compile(FISCAL_CODE.removeprefix("^").removesuffix(r"\Z"))
 _SEAL = re.compile(r"(\d{1,4})-(\d{1,18})", re.ASCII)
 _YEARS = range(2000, 3000)  # of days that somebody may look for
 
@@ -49,17 +48,16 @@ def routes() -> list[Route]:
 
 async def show(visit: Visit) -> Response:
     """The entries that are looked for, 50 a page."""
-    if _FISCAL_CODE.fullmatch(visit.query("about").upper()):
+    about = _without_fiscal_code(visit, visit.query("about"))
+    if about != visit.query("about"):
         # Somebody wrote it into the address by hand: at least it does not stay there.
-        return redirect(visit.link(about=_hashed(visit, visit.query("about")), before=None))
+        return redirect(visit.link(about=about, before=None))
     return await _list(visit)
 
 
 async def find(visit: Visit) -> Response:
     """From the form to an address. A fiscal code becomes the keyed hash that the log knows."""
-    about = short_text(visit.form.get("about"), 200)
-    if _FISCAL_CODE.fullmatch(about.upper()):
-        about = _hashed(visit, about)
+    about = _without_fiscal_code(visit, short_text(visit.form.get("about"), 200))
     day = short_text(visit.form.get("day"), 20)
     if day and _day(day) is None:
         return await _list(visit, wrong_day=True)
@@ -119,8 +117,13 @@ def _day(text: str) -> date | None:
     return day if day.year in _YEARS else None
 
 
-def _hashed(visit: Visit, fiscal_code: str) -> str:
-    return visit.site.secrets.keyed_hash(fiscal_code.upper())
+def _without_fiscal_code(visit: Visit, about: str) -> str:
+    """What somebody looks for; a fiscal code, with blanks in it or words beside it, as its hash."""
+    together = "".join(about.split()).upper()
+    # No id has blanks, so only a text with some can hide a fiscal code among other signs.
+    found = _FISCAL_CODE.search(together) if together != about.upper() else None
+    found = found or _FISCAL_CODE.fullmatch(together)
+    return visit.site.secrets.keyed_hash(found[0]) if found else about
 
 
 def _query(**values: str) -> str:
@@ -154,9 +157,9 @@ def _csv(visit: Visit, rows: Sequence[Entry], names: Names) -> Response:
         [*header, _("Particulars"), _("Seal"), _("Id")],
         [
             [
-                *(clock.to_wire(one.at), one.actor, names.actor(one.actor).text),
+                *(moment(one.at), one.actor, names.actor(one.actor).text),
                 *(one.action, what(visit.texts, one.action)),
-                *(one.subject, names.subject(one.subject).text),
+                *(one.subject, names.subject(one.subject, one.action).text),
                 msgspec.json.encode(one.detail).decode(),
                 f"{one.seal.bucket}-{one.seal.number}" if one.seal else "",
                 one.id,

@@ -38,6 +38,7 @@ ACTIONS: Mapping[str, str] = {
     "member.add": gettext("Made somebody a member"),
     "member.remove": gettext("Removed a member"),
     "member.role": gettext("Changed a member's role"),
+    "message.send": gettext("Sent a message"),
     "messages.replay": gettext("Had failed messages tried again"),
     "operator.add": gettext("Named an operator"),
     "operator.remove": gettext("Took the role of operator away"),
@@ -77,6 +78,15 @@ ACTIONS: Mapping[str, str] = {
     "webhook.secret.drop": gettext("Dropped the old secret of a webhook"),
     "webhook.secret.replace": gettext("Replaced the secret of a webhook"),
     "webhook.stop": gettext("Stopped a webhook that took nothing for days"),
+}
+
+# What has no name of its own, by the beginning of what was done to it.
+_NAMELESS: Mapping[str, str] = {
+    "group": gettext("Group of services %(id)s"),
+    "invitation": gettext("Invitation %(id)s"),
+    "message": gettext("Message %(id)s"),
+    "remote_content": gettext("Remote configuration %(id)s"),
+    "webhook": gettext("Webhook %(id)s"),
 }
 
 
@@ -126,21 +136,27 @@ class Names:
         words = {
             "person": _("Whoever logged in"),
             "citizen": _("A citizen"),
+            "invitation": _("An invitation"),
             AT_ONCE: _("The automatic checks"),
             "sandbox": _("The sandbox"),
             "worker": _("The installation itself"),
         }
         return Told(words.get(kind, actor))
 
-    def subject(self, subject: str) -> Told:
-        """What it was done to; an empty text if nobody knows it by a name."""
+    def subject(self, subject: str, action: str = "") -> Told:
+        """What it was done to; an empty text if nobody knows it by a name, or of which kind it is."""
         one = self._found.get(subject)
         if one is None:
-            login = self._logins.get(subject)
-            return Told(self._texts.text("Operator %(name)s", name=login) if login else "")
+            return Told(self._nameless(subject, action))
         if one.kind == "institution":
             return Told(one.name, _page_of(one.institution_id))
         return Told(f"{one.name} ({one.institution_name})", _page_of(one.institution_id))
+
+    def _nameless(self, subject: str, action: str) -> str:
+        if login := self._logins.get(subject):
+            return self._texts.text("Operator %(name)s", name=login)
+        words = _NAMELESS.get(action.partition(".")[0])
+        return self._texts.text(words, id=subject) if words else ""
 
     def _member(self, member_id: str) -> Told:
         one = self.subject(member_id)

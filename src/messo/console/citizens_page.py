@@ -6,9 +6,9 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.base import clock
 from messo.base.http import Problem
 from messo.console import sealed
+from messo.console.csv_export import moment
 from messo.console.explained import gettext
 from messo.console.visit import Visit, operator_page
 from messo.login import FISCAL_CODE
@@ -86,7 +86,7 @@ async def _first(
                 [
                     visit.explain("wish", row["choice"]).label,
                     visit.explain("wish_state", row["status"]).label,
-                    *(row["requests"], clock.to_wire(row["oldest"])),
+                    *(row["requests"], moment(row["oldest"])),
                 ]
                 for row in counts
             ],

@@ -16,7 +16,7 @@ from messo.console.visit import Visit
 from messo.sso import client_wire as wire
 
 _MOST_ROWS = 10
-_FEWEST_ROWS = 2
+_FEWEST_ROWS = 1
 _ADDRESS = 1000
 _NAME = 100
 _KEYS = 32 * 1024
@@ -76,10 +76,9 @@ class Typed:
         return len(self.rows) < _MOST_ROWS
 
     def with_more_rows(self) -> "Typed":
-        """The same with room for more places."""
-        for _ in range(3):
-            if self.can_grow:
-                self.rows.append(Row(len(self.rows)))
+        """The same with room for another place."""
+        if self.can_grow:
+            self.rows.append(Row(len(self.rows)))
         return self
 
     def settings(self, visit: Visit) -> wire.SsoSettings | None:
@@ -184,8 +183,6 @@ def typed_of(client: wire.SsoClient) -> Typed:
         )
         for number, one in enumerate(client.redirect_uris)
     ]
-    if len(rows) < _MOST_ROWS:
-        rows.append(Row(len(rows)))
     keys = b"" if client.jwks is None else msgspec.json.encode(client.jwks)
     return Typed(
         rows,

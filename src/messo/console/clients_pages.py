@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.base import clock
 from messo.base.db import Row
 from messo.console import client_form, client_secrets
 from messo.console.client_page import asked_for, client_page
 from messo.console.client_words import ENVIRONMENTS, METHODS, label
-from messo.console.csv_export import MOST
+from messo.console.csv_export import MOST, moment
 from messo.console.explained import gettext
 from messo.console.visit import Visit, institution_page
 from messo.pages.edge import redirect
@@ -23,7 +22,6 @@ _DONE = {
     "deleted": gettext("Done: nobody is let in there from here any more."),
     "changed": gettext("Done: the site's settings are changed."),
     "dropped": gettext("Done: only the newest secret is good from now on."),
-    "registered": gettext("Done: the site is registered."),
 }
 
 
@@ -115,8 +113,8 @@ def _file(visit: Visit, rows: Sequence[Row]) -> Response:
             _names(visit, row),
             " ".join(place.uri for place in read_redirects(row["redirects"])),
             row["auth_method"],
-            clock.to_wire(row["created_at"]),
-            clock.to_wire(row["changed_at"]),
+            moment(row["created_at"]),
+            moment(row["changed_at"]),
         ]
         for row in rows
     ]

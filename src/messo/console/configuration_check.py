@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from messo.base.forms import short_text
+from messo.base.turns import NoTurnError
 from messo.console.configuration_words import CALLS, find, finding_of
 from messo.console.visit import Afterwards, Visit, institution_page
 from messo.content import wire
@@ -83,11 +84,15 @@ async def run(visit: Visit) -> Response | Afterwards:
 
     async def ask() -> Response:
         try:
-            async with visit.site.pdf_check.place() as place:
+            async with (
+                # One at a time of an institution: its server may hang, and places are few.
+                visit.site.turns.one(f"check:{visit.access.institution_id}", 1, 0),
+                visit.site.pdf_check.place() as place,
+            ):
                 check = Check(visit.site.ask, place, loaded(given))
                 report = await check.run(remote_id, fiscal_code)
-        except PdfBusyError:
-            busy = visit.texts.text("Others are checking their servers right now: try again soon.")
+        except (PdfBusyError, NoTurnError):
+            busy = visit.texts.text("A check is under way already: try again soon.")
             return _page(visit, given, remote_id, fiscal_code, {"": busy}, 503)
         add_advice(report, advise(given, visit.site.networks))
         return _page(visit, given, remote_id, fiscal_code, {}, 200, report)

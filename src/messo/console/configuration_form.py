@@ -30,7 +30,7 @@ _KEY_ELSEWHERE = gettext(
     "Type the key again: the address leads elsewhere, and the key should go only where it is meant to."
 )
 _MISSING = {
-    "name": gettext("Give it a name."),
+    "name": gettext("Enter a name."),
     "description": gettext("Say what it is for."),
     "has_precondition": gettext("Choose one."),
 }

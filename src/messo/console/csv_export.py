@@ -7,11 +7,13 @@ text" (OWASP, "CSV Injection"). Semicolons for Italian, whose spreadsheets expec
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from starlette.responses import Response
 
 from messo.base import clock
-from messo.pages.languages import Language
+from messo.messages.characters import without_tricks
+from messo.pages.languages import Language, in_rome
 
 MOST = 10_000  # rows of one file; a page says so where there are more
 # Also the wide forms, which some spreadsheets read as the narrow ones, and what they skip before.
@@ -20,11 +22,17 @@ _FORMULA = frozenset("=+-@\t\r\n|%\uff1d\uff0b\uff0d\uff20\u0000")
 
 def cell(value: object) -> str:
     """One value as text that no spreadsheet calculates with."""
-    text = "" if value is None else str(value)
+    given = "" if value is None else str(value)
+    text = without_tricks(given)
     seen = text.lstrip(" \u00a0\u200b\ufeff\"'")
-    if text[:1] in _FORMULA or seen[:1] in _FORMULA:
+    if given[:1] in _FORMULA or text[:1] in _FORMULA or seen[:1] in _FORMULA:
         return f"'{text}"
     return text
+
+
+def moment(at: datetime | None) -> str:
+    """A time as spreadsheets read it, `2026-12-01 12:06` by Rome's clocks; empty for none."""
+    return "" if at is None else in_rome(at).strftime("%Y-%m-%d %H:%M")
 
 
 def write(header: Sequence[str], rows: Iterable[Sequence[object]], language: Language) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from messo.base.http import Problem
 from messo.pages.languages import Texts
 
 Tone = Literal["good", "plain", "wait", "bad"]
@@ -65,7 +66,7 @@ _REJECTION: Mapping[str, _Entry] = {
     ),
     "SERVICE_NOT_ALLOWED": (
         "bad",
-        gettext("Not wanted"),
+        gettext("Refused by the person"),
         gettext(
             "The person does not take messages of this service, or has closed the inbox. Only "
             "they can change that; write by other means."
@@ -74,7 +75,7 @@ _REJECTION: Mapping[str, _Entry] = {
 }
 _DELIVERY: Mapping[str, _Entry] = {
     "QUEUED": ("wait", gettext("On its way"), gettext("It will be handed over in a moment.")),
-    "SENT": ("good", gettext("Handed over"), gettext("The mail server or push service took it.")),
+    "SENT": ("good", gettext("Delivered"), gettext("The mail server or push service took it.")),
     "THROTTLED": (
         "wait",
         gettext("Tried again"),
@@ -311,11 +312,11 @@ LOGIN: Mapping[str, str] = {
     "provider_down": gettext("The login service does not answer right now. Try again in a minute."),
     "not_configured": gettext("Logging in is not set up here yet. Ask whoever runs this site."),
 }
+NOT_ALLOWED = "You are not allowed here"
 # Refusals by their title on the wire. What one can do about it; the API's own words stand below.
 PROBLEMS: Mapping[str, str] = {
-    "You are not allowed here": gettext(
-        "Your role does not allow this, or your institution is suspended. An admin of your "
-        "institution can give you another role."
+    NOT_ALLOWED: gettext(
+        "Your role does not allow this. An admin of your institution can give you another one."
     ),
     "User has no valid scopes": gettext(
         "Your institution lacks the permission for this. The operator of this installation can "
@@ -346,6 +347,17 @@ PROBLEMS: Mapping[str, str] = {
     "Not confirmed": gettext("We do not know whether it was kept: look before you try again."),
 }
 
+# Of "Recipient forbidden", where it is not the service that is restricted.
+_RESTRICTED = gettext(
+    "Your institution may not write to everybody yet, so this service writes to its authorized "
+    "recipients only. The operator of this installation can grant it more."
+)
+# Of the first of these, where the institution is suspended.
+SUSPENDED = gettext(
+    "Your institution is suspended. Until it is restored this is closed, and nothing is sent. Ask "
+    "the operator of this installation."
+)
+
 
 def explain(texts: Texts, kind: str, value: str) -> Explained:
     """A state in words; one that nobody described is shown as it is."""
@@ -354,3 +366,12 @@ def explain(texts: Texts, kind: str, value: str) -> Explained:
         return Explained(value, "", "plain")
     tone, label, sentence = found
     return Explained(texts.text(label), texts.text(sentence), tone)
+
+
+def refusal(problem: Problem) -> str:
+    """What one can do about a refusal; "" where we know of nothing better than its own words."""
+    if problem.title == NOT_ALLOWED and "lacks the permission" in problem.detail:
+        return PROBLEMS["User has no valid scopes"]
+    if problem.title == "Recipient forbidden" and "may not write to everybody" in problem.detail:
+        return _RESTRICTED
+    return PROBLEMS.get(problem.title, "")

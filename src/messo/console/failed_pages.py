@@ -8,9 +8,9 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.base import clock
+from messo.base.forms import whole_number
 from messo.base.parameters import storable
-from messo.console.csv_export import MOST
+from messo.console.csv_export import MOST, moment
 from messo.console.explained import gettext
 from messo.console.failed_counts import count_all
 from messo.console.visit import Visit, operator_page
@@ -72,7 +72,7 @@ async def show_webhooks(visit: Visit) -> Response:
                 [
                     *(one.institution_name, one.service_name, one.webhook_id, one.host),
                     *(visit.explain("webhook", _state(one.state, one.stopped_why)).label,),
-                    *(_counted(one.letters), clock.to_wire(one.oldest_at), one.last_error),
+                    *(_counted(one.letters), moment(one.oldest_at), one.last_error),
                 ]
                 for one in rows
             ],
@@ -136,7 +136,7 @@ async def show_requests(visit: Visit) -> Response:
             [
                 [
                     *(row["citizen"], visit.explain("wish", str(row["choice"])).label),
-                    *(row["attempts"], clock.to_wire(row["updated_at"])),
+                    *(row["attempts"], moment(row["updated_at"])),
                 ]
                 for row in rows
             ],
@@ -154,7 +154,7 @@ async def _messages(visit: Visit, *, nothing_chosen: bool = False) -> Response:
             [
                 [
                     *(one.id, one.institution_name, one.service_name, one.service_id),
-                    clock.to_wire(one.created_at),
+                    moment(one.created_at),
                 ]
                 for one in rows
             ],
@@ -180,7 +180,7 @@ async def _payments(visit: Visit, *, nothing_chosen: bool = False) -> Response:
         return visit.csv(
             "dead-letters-payments",
             [_("Id"), _("When"), _("Why")],
-            [[row["id"], clock.to_wire(row["at"]), row["reason"]] for row in rows],
+            [[row["id"], moment(row["at"]), row["reason"]] for row in rows],
         )
     before = _place(visit, "before")
     rows = await intake.dead_letters(visit.conn, _A_PAGE + 1, before)
@@ -211,7 +211,8 @@ def _place(visit: Visit, name: str) -> str:
 
 def _done(visit: Visit) -> str:
     """What a form before this page did, with its numbers."""
-    kind, n, dead = visit.query("done"), _number(visit, "n"), _number(visit, "dead")
+    kind = visit.query("done")
+    n, dead = (whole_number(visit.query(name)) or 0 for name in ("n", "dead"))
     if kind == "replayed":
         return visit.texts.count(
             "Done: %(n)s message is tried again. In a moment it is decided, or waits on.",
@@ -232,11 +233,6 @@ def _done(visit: Visit) -> str:
         more = gettext("There are more of this webhook: press again once these are gone.")
         return f"{said} {visit.texts.text(more)}" if kind == "more" else said
     return ""
-
-
-def _number(visit: Visit, name: str) -> int:
-    text = visit.query(name, 6)
-    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _state(state: str, stopped_why: str | None) -> str:

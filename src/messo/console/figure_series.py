@@ -15,11 +15,12 @@ _REASONS = ("USER_NOT_FOUND", "SERVICE_NOT_ALLOWED")
 OTHER = "other"  # refused for a reason that is not known any more
 REFUSED = (*_REASONS, OTHER, FAILED)
 _LABELS = {
-    SENT: gettext("Sent"),
-    PROCESSED: gettext("Received"),
-    READ: gettext("Read"),
-    PAID: gettext("Paid"),
+    SENT: gettext("Sent messages"),
+    PROCESSED: gettext("Received messages"),
+    READ: gettext("Read messages"),
+    PAID: gettext("Paid notices"),
     OTHER: gettext("Other reasons"),
+    FAILED: gettext("Messages that failed"),
 }
 _TONES = {
     SENT: "plot-a",
@@ -66,8 +67,6 @@ def label_of(texts: Texts, name: str) -> str:
     """What a quantity is called."""
     if name in _REASONS:
         return explain(texts, "rejection", name).label
-    if name == FAILED:
-        return explain(texts, "message", "FAILED").label
     return texts.text(_LABELS[name])
 
 

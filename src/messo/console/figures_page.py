@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 
 from babel.dates import format_date
+from babel.numbers import format_decimal
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -54,6 +55,7 @@ async def show_figures(visit: Visit) -> Response:
         days=days,
         span=span,
         spans=SPANS,
+        number=lambda number: format_decimal(number, locale=visit.texts.locale),
         labels=[_label(visit, day) for day in days.days],
         names=names,
         headers=[label_of(visit.texts, name) for name in names],

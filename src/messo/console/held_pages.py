@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from babel.numbers import format_decimal
 from starlette.responses import Response
 from starlette.routing import Route
 
 from messo.base import clock
 from messo.base.db import Row
-from messo.base.forms import short_text
+from messo.base.forms import short_text, whole_number
 from messo.console.audit_words import Names
+from messo.console.csv_export import moment
 from messo.console.explained import gettext
 from messo.console.visit import Visit, operator_page
 from messo.messages import guard
-from messo.messages.reports import reported_services
+from messo.messages.report_shares import shares
 from messo.pages.edge import redirect
 from messo.people.authenticate import find_access
 from messo.people.members import no_institution
@@ -61,19 +64,21 @@ async def show_held(visit: Visit) -> Response:
     )
     return visit.page(
         "held.html",
+        number=partial(format_decimal, locale=visit.texts.locale),
         done=visit.done(_DONE),
         threshold=await _threshold(visit),
         held=held,
         allowed=allowed,
         names=names,
         let_past={row["institution_id"] for row in allowed},
+        still_since=clock.now() - guard.WINDOW,
     )
 
 
 async def show_reported(visit: Visit) -> Response:
     """Services whose messages their recipients say were not meant for them."""
     _ = visit.texts.text
-    found = await reported_services(visit.conn)
+    found = await shares(visit.conn)
     marked_above = visit.site.settings.guard_reports_share
     if visit.wants_csv:
         header = [_("Service"), _("Id"), _("Institution"), _("Reports"), _("Received"), _("Share")]
@@ -88,7 +93,12 @@ async def show_reported(visit: Visit) -> Response:
                 for one in found
             ],
         )
-    return visit.page("held_reported.html", found=found, marked_above=marked_above)
+    return visit.page(
+        "held_reported.html",
+        number=partial(format_decimal, locale=visit.texts.locale),
+        found=found,
+        marked_above=marked_above,
+    )
 
 
 async def show_sender(visit: Visit) -> Response:
@@ -102,9 +112,9 @@ async def allow(visit: Visit) -> Response:
     typed = _Form(
         short_text(visit.form.get("hours"), 20), short_text(visit.form.get("reason"), 2000)
     )
-    hours = _hours(typed.hours)
+    hours = whole_number(typed.hours)
     wrong = []
-    if hours is None:
+    if hours is None or not 1 <= hours <= _MOST_HOURS:
         text = gettext("Give a whole number of hours, from 1 to %(most)s.")
         wrong.append(("hours", visit.texts.text(text, most=_MOST_HOURS)))
     if not typed.reason:
@@ -135,11 +145,13 @@ async def _sender(visit: Visit, form: _Form) -> Response:
     return visit.page(
         "held_sender.html",
         400 if form.wrong else 200,
+        number=partial(format_decimal, locale=visit.texts.locale),
         done=visit.done(_DONE),
         institution_id=institution_id,
         name=names.subject(institution_id).text,
         threshold=await _threshold(visit),
         held=held,
+        still_since=clock.now() - guard.WINDOW,
         allowance=allowance[0] if allowance else None,
         names=names,
         form=form,
@@ -169,13 +181,6 @@ async def _in_force(visit: Visit) -> list[Row]:
     return sorted(rows, key=lambda row: row["until"])
 
 
-def _hours(text: str) -> int | None:
-    if not (text.isascii() and text.isdigit()):
-        return None
-    hours = int(text)
-    return hours if 1 <= hours <= _MOST_HOURS else None
-
-
 async def _csv_of_holds(visit: Visit, held: Sequence[Row], institution_id: str = "") -> Response:
     _ = visit.texts.text
     most = (await _threshold(visit)).in_force
@@ -190,7 +195,7 @@ async def _csv_of_holds(visit: Visit, held: Sequence[Row], institution_id: str =
             [
                 *(name or row["name"], institution_id or row["institution_id"]),
                 *(row["service_name"], row["service_id"], row["recipients"], most),
-                clock.to_wire(row["held_at"]),
+                moment(row["held_at"]),
             ]
             for row in held
         ],
@@ -208,7 +213,7 @@ async def _csv_of_allowances(visit: Visit, allowed: Sequence[Row]) -> Response:
         [
             [
                 *(names.subject(row["institution_id"]).text, row["institution_id"]),
-                *(clock.to_wire(row["until"]), names.actor(row["allowed_by"]).text, row["reason"]),
+                *(moment(row["until"]), names.actor(row["allowed_by"]).text, row["reason"]),
             ]
             for row in allowed
         ],

@@ -6,6 +6,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
+from messo.base import clock
 from messo.base.db import Row
 from messo.console import institution_permissions, roles_shown
 from messo.console.explained import gettext
@@ -80,8 +81,12 @@ async def page(visit: Visit, status: int = 200, **typed: Any) -> Response:  # no
         has_more=len(services) > FEW,
         standing=counts,
         suspended=suspended,
-        holds=[one for one in await guard.holds(conn) if one["institution_id"] == wanted],
-        allowances=[one for one in await guard.allowances(conn) if one["institution_id"] == wanted],
+        holds=await guard.holds_of(conn, wanted),
+        allowances=[
+            one
+            for one in await guard.allowances(conn)
+            if one["institution_id"] == wanted and one["until"] > clock.now()
+        ],
         shares=await shares(conn, wanted),
         most_share=visit.site.settings.guard_reports_share,
         done=visit.done(_DONE),

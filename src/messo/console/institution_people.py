@@ -1,21 +1,21 @@
 """The people of an institution, as operators help it out with them."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.base import clock
 from messo.base.db import Row
 from messo.base.forms import short_text
 from messo.base.http import Problem
-from messo.console import explained, institution_page, roles_shown
+from messo.console import institution_page, roles_shown
+from messo.console.csv_export import moment
+from messo.console.refusals_shown import refused
+from messo.console.roles_shown import role_of
 from messo.console.visit import Visit, operator_page
 from messo.pages.edge import redirect
 from messo.people import invitations, members
-from messo.people.roles import MAY, Role
-
-_ROLES: dict[str, Role] = {str(role): role for role in MAY}
 
 
 def routes() -> list[Route]:
@@ -52,10 +52,7 @@ async def show_file(visit: Visit) -> Response:
     return visit.csv(
         "people",
         [_("Name"), _("E-mail"), _("Role"), _("Here since")],
-        [
-            [row["name"], row["email"], roles[row["role"]], clock.to_wire(row["added_at"])]
-            for row in rows
-        ],
+        [[row["name"], row["email"], roles[row["role"]], moment(row["added_at"])] for row in rows],
     )
 
 
@@ -67,7 +64,7 @@ async def show(visit: Visit) -> Response:
 async def change_role(visit: Visit) -> Response:
     """Give somebody another role."""
     wanted = visit.request.path_params
-    role = _ROLES.get(visit.form.get("role"))
+    role = role_of(visit.form.get("role"))
     if role is None:
         return await _page(visit, 400, visit.texts.text("Choose a role."))
     await members.lock_people(visit.conn, wanted["institution"])
@@ -104,7 +101,7 @@ async def remove(visit: Visit) -> Response:
 async def invite(visit: Visit) -> Response:
     """Invite an address; the link itself is shown where there is no mail."""
     wanted, site = visit.request.path_params["institution"], visit.site
-    email, role = short_text(visit.form.get("email"), 300), _ROLES.get(visit.form.get("role"))
+    email, role = short_text(visit.form.get("email"), 300), role_of(visit.form.get("role"))
     typed = {"email": email, "role": visit.form.get("role")}
     if role is None:
         wrong = {"role": visit.texts.text("Choose a role.")}
@@ -116,8 +113,6 @@ async def invite(visit: Visit) -> Response:
                 visit.conn, site.secrets, inviter, wanted, email, role, site.invite
             )
     except Problem as problem:
-        if problem.status == 404:  # noqa: PLR2004
-            raise
         wrong = {"email": _refusal(visit, problem)}
         return await institution_page.page(visit, problem.status, errors=wrong, typed=typed)
     if site.invite is not None:
@@ -165,13 +160,10 @@ def _among(rows: Sequence[Row], member_id: str) -> Row:
 
 
 def _refusal(visit: Visit, problem: Problem) -> str:
-    """Why not, in the visitor's language where we have it."""
-    if problem.status == 404:  # noqa: PLR2004
+    """Why not. Raises it again if there is nobody of this id."""
+    if problem.status == HTTPStatus.NOT_FOUND:
         raise problem
-    if problem.field == "email":
-        return visit.texts.text("This is not an e-mail address.")
-    about = explained.PROBLEMS.get(problem.title)
-    return visit.texts.text(about) if about else problem.detail
+    return refused(visit, problem)
 
 
 def _at(visit: Visit) -> str:

@@ -7,7 +7,7 @@ from messo.console.explained import gettext
 from messo.pages.languages import Texts
 from messo.services import Permission
 
-_WORDS: Mapping[Permission, tuple[str, str]] = {
+WORDS: Mapping[Permission, tuple[str, str]] = {
     Permission.MESSAGE_WRITE: (
         gettext("Write messages"),
         gettext("To every citizen who takes messages of the service."),
@@ -81,5 +81,5 @@ def listed(texts: Texts, given: Collection[str]) -> list[Granted]:
     """All there are; ticked those that are given."""
     return [
         Granted(name, texts.text(label), texts.text(sentence), name in given)
-        for name, (label, sentence) in _WORDS.items()
+        for name, (label, sentence) in WORDS.items()
     ]

@@ -6,7 +6,6 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.base import clock
 from messo.base.forms import short_text
 from messo.console import (
     csv_export,
@@ -165,8 +164,8 @@ def _file(visit: Visit, rows: Any) -> Response:  # noqa: ANN401  rows
                 row["email"],
                 row["services"],
                 row["people"],
-                clock.to_wire(row["suspended_at"]) if row["suspended_at"] else "",
-                clock.to_wire(row["created_at"]),
+                csv_export.moment(row["suspended_at"]),
+                csv_export.moment(row["created_at"]),
             ]
             for row in rows
         ],

@@ -109,7 +109,7 @@ async def delete(visit: Visit) -> Response:
             error=visit.texts.text(_UNSURE),
         )
     await groups.delete(visit.conn, manager, row["id"])
-    return key_shown.back(visit, "/keys", "deleted")
+    return redirect(f"{visit.here}/keys?done=deleted")
 
 
 async def _read(visit: Visit) -> Row:

@@ -17,7 +17,6 @@ from messo.console.explained import gettext
 from messo.console.service_shown import writing_manager
 from messo.console.visit import Visit
 from messo.operations import record
-from messo.pages.edge import redirect
 from messo.pages.languages import Texts, in_rome
 from messo.services import keys
 from messo.services.key_uses import list_keys
@@ -44,15 +43,13 @@ ShowPage = Callable[[Visit, Owner, dict[str, str]], Awaitable[Response]]
 def used(texts: Texts, used_at: datetime | None) -> str:
     """When a key was used last, as exactly as it is noted: to the hour."""
     if used_at is None:
-        return texts.text(gettext("no use noted yet"))
+        return texts.text("not used yet")
     now, hour = in_rome(clock.now()), in_rome(used_at)
     if (now - hour).total_seconds() < 3600:  # noqa: PLR2004  seconds of an hour
-        return texts.text(gettext("in the last hour"))
+        return texts.text("in the last hour")
     if now.date() == hour.date():
-        return texts.text(gettext("today after %(hour)s"), hour=texts.hour(used_at))
-    return texts.text(
-        gettext("on %(day)s after %(hour)s"), day=texts.day(used_at), hour=texts.hour(used_at)
-    )
+        return texts.text("today after %(hour)s", hour=texts.hour(used_at))
+    return texts.text("on %(day)s after %(hour)s", day=texts.day(used_at), hour=texts.hour(used_at))
 
 
 async def pairs(visit: Visit, *owners: str) -> dict[str, list[dict[str, Any]]]:
@@ -99,15 +96,25 @@ async def ask_renewal(visit: Visit, owner: Owner, error: str = "") -> Response:
 async def renew(visit: Visit, owner: Owner) -> Response:
     """A new key in this slot, shown once, in this answer."""
     slot = _slot(visit)
+    error = ""
     if not visit.form.ticked("sure"):
-        unsure = gettext("Tick the box first: the old key ends at once.")
-        return await ask_renewal(visit, owner, visit.texts.text(unsure))
+        error = gettext("Tick the box first: the old key ends at once.")
+    elif visit.form.get("made") != await _made(visit, owner, slot):
+        error = gettext("Somebody renewed this key a moment ago: it is a new one already.")
+    if error:
+        return await ask_renewal(visit, owner, visit.texts.text(error))
     try:
         key = await keys.rotate(visit.conn, visit.site.secrets, visit.actor, owner.id, slot)
     except NotAcceptedError:
         raise _no_keys() from None
     name = visit.texts.text(SLOT_NAMES[slot])
     return visit.page("key_new.html", owner=owner, slot_name=name, key=key)
+
+
+async def _made(visit: Visit, owner: Owner, slot: str) -> str:
+    """When the key in this slot was made, as the form has it; "" where there is none."""
+    rows = (await list_keys(visit.conn, [owner.id]))[owner.id]
+    return next((row["created_at"].isoformat() for row in rows if row["slot"] == slot), "")
 
 
 def handlers(find: FindOwner, show: ShowPage) -> tuple[Callable[[Visit], Awaitable[Response]], ...]:
@@ -131,11 +138,6 @@ def handlers(find: FindOwner, show: ShowPage) -> tuple[Callable[[Visit], Awaitab
         return await renew(visit, await find(visit))
 
     return masked, in_clear, question, renewed
-
-
-def back(visit: Visit, path: str, done: str) -> Response:
-    """To a page of keys, which says what was done."""
-    return redirect(f"{visit.here}{path}?done={done}")
 
 
 def _slot(visit: Visit) -> str:

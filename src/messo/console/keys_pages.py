@@ -6,14 +6,15 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.base import clock
 from messo.base.db import Row
 from messo.base.http import Problem
 from messo.console import key_group_pages, key_shown
+from messo.console.csv_export import moment
 from messo.console.explained import gettext
 from messo.console.key_shown import Owner, handlers
 from messo.console.service_shown import manager_of, writing_manager
 from messo.console.visit import Visit, institution_page
+from messo.pages.edge import redirect
 from messo.services import groups, owned, payload
 
 _POST = ("POST",)
@@ -78,7 +79,7 @@ async def put_networks(visit: Visit) -> Response:
         owner = await _institution(visit)
         error = visit.texts.text(_WRONG)
         return await _institution_page(visit, owner, {}, networks=typed, error=error)
-    return key_shown.back(visit, "/keys", "networks")
+    return redirect(f"{visit.here}/keys?done=networks")
 
 
 async def _institution(visit: Visit) -> Owner:
@@ -119,17 +120,17 @@ async def _csv(visit: Visit, owner: Owner) -> Response:
     text = visit.texts.text
     names = {owner.id: owner.name, **{row["id"]: row["name"] for row in rows}}
     header = [
-        text(gettext("Whose")),
-        text(gettext("Key")),
-        text(gettext("Made")),
-        text(gettext("Last used, beginning of the hour")),
+        text("Whose"),
+        text("Key"),
+        text("Made"),
+        text("Last used, beginning of the hour"),
     ]
     lines: list[list[object]] = [
         [
             names[whose],
             slot["name"],
-            clock.to_wire(slot["created_at"]),
-            clock.to_wire(slot["used_at"]) if slot["used_at"] else "",
+            moment(slot["created_at"]),
+            moment(slot["used_at"]),
         ]
         for whose, slots in found.items()
         for slot in slots

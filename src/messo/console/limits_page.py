@@ -1,51 +1,22 @@
 """What is in force for the institution, in sentences. Each number is the one that the code goes by."""
 
-from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 
 from babel.numbers import format_decimal, format_percent
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.console.explained import gettext
+from messo.console import institution_permissions
 from messo.console.visit import Visit, institution_page
 from messo.events import feed, figures, settle, webhooks
 from messo.messages import checks, guard, process, retention
 from messo.messages.guarded import guarded
 from messo.notifications import upkeep
 from messo.people import invitations
-from messo.services import Permission, cidrs, groups
+from messo.services import cidrs, groups
 from messo.services.listed import standing
 from messo.services.manage_wire import MOST_RECIPIENTS
-
-PERMISSIONS: Mapping[Permission, str] = {
-    Permission.MESSAGE_WRITE: gettext("Write messages to citizens"),
-    Permission.LIMITED_MESSAGE_WRITE: gettext(
-        "Write messages, to the authorized recipients of the service alone"
-    ),
-    Permission.MESSAGE_READ: gettext("Look up what became of messages sent"),
-    Permission.LIMITED_PROFILE_READ: gettext("Ask whether a citizen can be written to"),
-    Permission.MESSAGE_WRITE_WITH_PAYEE: gettext(
-        "Send payment notices that are paid to somebody else"
-    ),
-    Permission.MESSAGE_WRITE_ADVANCED: gettext(
-        "Send messages of the kind ADVANCED, of which reading and payment can be known"
-    ),
-    Permission.MESSAGE_READ_ADVANCED: gettext(
-        "Learn whether messages were read and paid, where the citizen shares it"
-    ),
-    Permission.THIRD_PARTY_MESSAGE_WRITE: gettext(
-        "Send messages whose content and attachments stay on your own servers"
-    ),
-    Permission.MESSAGE_WRITE_EU_COVID_CERT: gettext("Send EU COVID certificates"),
-    Permission.SUBSCRIPTIONS_FEED_READ: gettext(
-        "Read each day which citizens opened or closed a service"
-    ),
-    Permission.SERVICE_WRITE: gettext("Make and change services"),
-    Permission.SERVICE_READ: gettext("List the institution's services with a program"),
-    Permission.REMOTE_CONTENT_WRITE: gettext("Say where remote content is fetched from"),
-    Permission.INFO_READ: gettext("Ask the system about itself"),
-}
 
 
 def routes() -> list[Route]:
@@ -58,14 +29,10 @@ async def show_limits(visit: Visit) -> Response:
     site, settings = visit.site, visit.site.settings
     texts, institution = visit.texts, visit.access.institution_id
     threshold = await guard.threshold(visit.conn, site.guard.least, site.guard.share)
-    has = set(visit.access.permissions)
-
-    def number(value: float) -> str:
-        return str(format_decimal(value, locale=texts.locale))
-
+    number = partial(format_decimal, locale=texts.locale)
     return visit.page(
         "limits.html",
-        permissions=[(one, texts.text(about), one in has) for one, about in PERMISSIONS.items()],
+        permissions=institution_permissions.listed(texts, visit.access.permissions),
         how=await standing(visit.conn, institution),
         guarded=await guarded(visit.conn, institution),
         threshold=threshold,

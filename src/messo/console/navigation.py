@@ -36,7 +36,8 @@ def of_institution(texts: Texts, home: str, access: Access, path: str) -> list[S
     return [
         Section(home + end, label, icon, _is_here(home, end, path), heading)
         for end, label, icon, need, heading in lines
-        if need in access.may
+        # A suspended institution is only looked at.
+        if need in access.may and (need == "read" or access.suspended_at is None)
     ]
 
 
@@ -50,7 +51,7 @@ def of_operators(texts: Texts, home: str, path: str) -> list[Section]:
         ("/held", _("Held senders"), "ban", ""),
         ("/failed", _("Failed"), "warning-circle", ""),
         ("/queues", _("Queues"), "clock", ""),
-        ("/operators", _("Operators"), "user", _("Care")),
+        ("/operators", _("Operators"), "user", _("Administration")),
         ("/citizens", _("Citizens"), "delete", ""),
         ("/audit", _("Audit log"), "note", ""),
     ]

@@ -11,10 +11,9 @@ from messo.base.db import Connection
 from messo.console.visit import Visit, operator_page
 from messo.events.dead_letters import count_dead
 from messo.messages import guard
-from messo.messages.failed import failed_messages
+from messo.messages.failed import count_failed
 from messo.messages.report_shares import Share, shares
 from messo.operations import audit, doctor, health
-from messo.operations.doctor import Finding
 from messo.payments.intake import count_dead_letters
 from messo.services import overseen, review
 
@@ -64,7 +63,7 @@ async def show(visit: Visit) -> Response:
         quiet=not any(one.needs_care for one in tiles),
         reported=reported[:_FEW],
         checks=len(checks),
-        findings=_ill(checks),
+        findings=[one for one in checks if one.state != "ok"],
         is_sandbox=visit.site.settings.sandbox,
     )
 
@@ -73,12 +72,13 @@ async def _reviews(visit: Visit) -> Tile:
     texts = visit.texts
     waiting = await doctor.count_reviews(visit.conn)
     first = await review.list_page(visit.conn, None, 1)
+    since = first[0]["changed_at"] if first else None
     return Tile(
         str(waiting),
         texts.count("service to review", "services to review", waiting),
         f"{visit.here}/reviews",
-        texts.text("since %(day)s", day=texts.moment(first[0]["changed_at"])) if first else "",
-        waiting > 0,
+        texts.text("since %(day)s", day=texts.moment(since)) if since else "",
+        since is not None and clock.now() - since > _A_DAY,
     )
 
 
@@ -95,8 +95,7 @@ async def _held(visit: Visit) -> Tile:
 
 
 async def _failed(visit: Visit) -> Tile:
-    found = await failed_messages(visit.conn, limit=_MOST)
-    number = len(found.rows)
+    number = await count_failed(visit.conn, _MOST + 1)
     return Tile(
         _counted(number),
         visit.texts.count("failed message", "failed messages", number),
@@ -107,8 +106,8 @@ async def _failed(visit: Visit) -> Tile:
 
 
 async def _dead(visit: Visit) -> Tile:
-    events = await count_dead(visit.conn, _MOST)
-    letters = min(_MOST, events + await count_dead_letters(visit.conn, _MOST))
+    letters = await count_dead(visit.conn, _MOST + 1)
+    letters += await count_dead_letters(visit.conn, _MOST + 1)
     return Tile(
         _counted(letters),
         visit.texts.count("dead letter", "dead letters", letters),
@@ -180,8 +179,4 @@ async def _seals(visit: Visit) -> Tile:
 
 
 def _counted(number: int) -> str:
-    return f"{_MOST}+" if number >= _MOST else str(number)
-
-
-def _ill(checks: list[Finding]) -> list[Finding]:
-    return [one for one in checks if one.state != "ok"]
+    return f"{_MOST}+" if number > _MOST else str(number)

@@ -3,8 +3,8 @@
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.base import clock
 from messo.base.forms import short_text
+from messo.console.csv_export import moment
 from messo.console.explained import gettext
 from messo.console.visit import HOME, Visit, operator_page
 from messo.operations import operators, record
@@ -38,7 +38,7 @@ async def show(visit: Visit) -> Response:
     if visit.wants_csv:
         _ = visit.texts.text
         rows = await operators.listed(visit.conn)
-        told: list[list[object]] = [[row["login"], clock.to_wire(row["added_at"])] for row in rows]
+        told: list[list[object]] = [[row["login"], moment(row["added_at"])] for row in rows]
         return visit.csv("operators", [_("Login"), _("Since")], told)
     return await _page(visit)
 

@@ -1,10 +1,10 @@
 """The first page of an institution: what needs somebody, how it goes, and how to begin."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 
+from babel.numbers import format_decimal
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -24,6 +24,8 @@ from messo.services.listed import Standing, any_key_used, names_of, standing
 _DAYS = 7
 _LAST = 5  # messages
 _HEALTHY = Illness(0, 0)
+
+_MOST_REPORTS = 100  # that are counted
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ async def show_overview(visit: Visit) -> Response:
         todos=await _todos(visit, how, [] if many or not sends else ids),
         tiles=None if many else await _tiles(visit, ids),
         span=_DAYS,
+        number=lambda number: format_decimal(number, locale=visit.texts.locale),
         last=last if sends else None,
         many=many,
         steps=[] if many or last else await _first_steps(visit, how),
@@ -86,12 +89,12 @@ async def _todos(visit: Visit, how: Standing, ids: Sequence[str]) -> list[Todo]:
     if "administer" in visit.may:
         ill = await illness(visit.conn, institution)
     since = clock.now() - timedelta(days=_DAYS)
-    found = (await reports(visit.conn, ids, limit=100)).rows if ids else ()
+    found = (await reports(visit.conn, ids, limit=_MOST_REPORTS)).rows if ids else ()
     reported = sum(report.reported_at >= since for report in found)
     return [
         *_of_messages(visit, held, reported),
         *_of_webhooks(visit, ill),
-        *_of_services(visit, how),
+        *(_of_services(visit, how) if "edit" in visit.may else ()),
     ]
 
 
@@ -109,7 +112,12 @@ def _of_messages(visit: Visit, held: Guarded, reported: int) -> list[Todo]:
             "can do stands under Limits."
         )
         todos.append(Todo(texts.text(stopped), "/limits", "bad"))
-    if reported:
+    if reported >= _MOST_REPORTS:
+        many = gettext(
+            "%(n)s or more messages were not meant for whom they reached, in the last days."
+        )
+        todos.append(Todo(texts.text(many, n=reported), "/reports"))
+    elif reported:
         todos.append(
             Todo(
                 texts.count(
@@ -150,26 +158,26 @@ def _of_services(visit: Visit, how: Standing) -> list[Todo]:
             "%(n)s services are suspended and send nothing.",
             how.suspended,
         )
-        todos.append(Todo(suspended, "/services", "bad"))
+        todos.append(Todo(suspended, "/services?state=suspended", "bad"))
     if how.rejected:
         rejected = count(
             "The reviewer asks for a change in %(n)s service.",
             "The reviewer asks for changes in %(n)s services.",
             how.rejected,
         )
-        todos.append(Todo(rejected, "/services"))
+        todos.append(Todo(rejected, "/services?state=yours"))
     if how.waiting:
         waiting = count(
             "%(n)s service has an approved version that waits for its release.",
             "%(n)s services have approved versions that wait for their release.",
             how.waiting,
         )
-        todos.append(Todo(waiting, "/services"))
+        todos.append(Todo(waiting, "/services?state=yours"))
     return todos
 
 
 async def _tiles(visit: Visit, ids: Sequence[str]) -> list[Tile]:
-    today: date = clock.day_in_rome(clock.now())
+    today = clock.day_in_rome(clock.now())
     since = today - timedelta(days=_DAYS - 1)
     days = in_days(await per_day(visit.conn, ids, since, today), since, today)
     texts, now = visit.texts, days.numbers[-1]
@@ -177,14 +185,11 @@ async def _tiles(visit: Visit, ids: Sequence[str]) -> list[Tile]:
     def tile(name: str) -> Tile:
         return Tile(label_of(texts, name), days.totals[name], now[name])
 
-    tiles = [tile(SENT), tile(PROCESSED), _refused(visit, days.totals, now)]
+    lost = Tile(texts.text("Undelivered messages"), refused(days.totals), refused(now))
+    tiles = [tile(SENT), tile(PROCESSED), lost]
     if Permission.MESSAGE_READ_ADVANCED in visit.access.permissions:
         tiles.append(tile(READ))
     return tiles
-
-
-def _refused(visit: Visit, totals: Counter[str], now: Counter[str]) -> Tile:
-    return Tile(visit.texts.text("Not delivered"), refused(totals), refused(now))
 
 
 async def _first_steps(visit: Visit, how: Standing) -> list[First]:
@@ -208,15 +213,15 @@ async def _first_steps(visit: Visit, how: Standing) -> list[First]:
             how.live > 0,
         ),
         First(
-            _("Connect a program"),
+            _("Send a first message"),
+            _("Write it here, to yourself or to somebody who knows of it."),
+            "/write" if visit.can_write else "",
+            is_done=False,
+        ),
+        First(
+            _("Connect a program (optional)"),
             _("Only if one is to send for you: it needs a key of the service."),
             edits if "administer" in visit.may else "",
             await any_key_used(visit.conn, visit.access.institution_id),
-        ),
-        First(
-            _("Send a first message"),
-            _("Write it here, to yourself or to somebody who knows of it."),
-            "/write" if "send" in visit.may else "",
-            is_done=False,
         ),
     ]

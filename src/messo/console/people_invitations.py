@@ -3,12 +3,12 @@
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.base import clock
 from messo.base.forms import short_text
 from messo.base.http import Problem
 from messo.console import roles_shown
-from messo.console.people_words import role_of, roles
+from messo.console.csv_export import moment
 from messo.console.refusals_shown import refused
+from messo.console.roles_shown import role_of, roles
 from messo.console.visit import Visit, institution_page
 from messo.pages.edge import redirect
 from messo.people import invitations
@@ -57,8 +57,8 @@ async def show_all(visit: Visit) -> Response:
         [
             row["email"],
             names[row["role"]],
-            clock.to_wire(row["created_at"]),
-            clock.to_wire(row["expires_at"]),
+            moment(row["created_at"]),
+            moment(row["expires_at"]),
         ]
         for row in rows
     ]

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.base import clock
 from messo.base.db import Row
 from messo.base.http import Problem
 from messo.console import people_invitations, roles_shown
-from messo.console.csv_export import MOST
+from messo.console.csv_export import MOST, moment
 from messo.console.explained import gettext
-from messo.console.people_words import role_of, roles
 from messo.console.refusals_shown import refused
+from messo.console.roles_shown import role_of, roles
 from messo.console.visit import HOME, Visit, institution_page
 from messo.pages.edge import redirect
 from messo.people import invitations, members
@@ -116,6 +115,8 @@ async def leave(visit: Visit) -> Response:
     if not visit.form.ticked("sure"):
         error = visit.texts.text("Tick this to go on.")
         return visit.page("people_leave.html", 400, error=error)
+    # Everybody may leave, so the page has not held the institution: two admins must not both go.
+    await members.lock_people(visit.conn, visit.access.institution_id)
     error = await _remove(visit, visit.actor.removeprefix("member:"))
     if error:
         return visit.page("people_leave.html", 409, error=error)
@@ -176,7 +177,7 @@ def _file(visit: Visit, rows: Sequence[Row]) -> Response:
             row["login"],
             row["email"],
             names[row["role"]],
-            clock.to_wire(row["added_at"]),
+            moment(row["added_at"]),
         ]
         for row in rows
     ]

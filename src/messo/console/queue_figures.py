@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from messo.base import clock, work
 from messo.base.db import Connection
 from messo.console.plots import Series
 from messo.console.queue_words import work_of
@@ -20,6 +19,7 @@ PERIODS: Mapping[str, tuple[timedelta, int]] = {
 }
 RATES = ("accepted", "processed", "rejected", "notified")
 _LINES = 5  # of steps in one plot, and one for all others
+_RATE_TONES = ("plot-a", "plot-b", "plot-d", "plot-c")  # what is not delivered is red
 _TONES = ("plot-a", "plot-b", "plot-c", "plot-d", "plot-e", "plot-f")
 _SILENT = timedelta(minutes=4)  # samples come each minute
 _LOOK_BACK = timedelta(minutes=30)
@@ -42,15 +42,6 @@ class Figures:
     def is_empty(self) -> bool:
         """Whether nothing at all was measured."""
         return all(value is None for one in self.rates for value in one.values) and not self.depth
-
-
-async def waiting(conn: Connection) -> dict[str, tuple[int, float]]:
-    """For each step with work: how many items, and for how many seconds the oldest is overdue."""
-    now = clock.now()
-    return {
-        row["step"]: (row["depth"], max(0.0, (now - row["oldest"]).total_seconds()))
-        for row in await conn.rows(work.queries.queue_state)
-    }
 
 
 async def silent_since(conn: Connection, now: datetime) -> datetime | None:
@@ -77,7 +68,7 @@ async def figures(conn: Connection, texts: Texts, period: str, now: datetime) ->
             for one in ages
         ]
     rates = []
-    for kind, tone in zip(RATES, _TONES, strict=False):
+    for kind, tone in zip(RATES, _RATE_TONES, strict=True):
         points = samples.rates(found.get(f"total:{kind}", []), minutes, now)
         values = _on_axis(points, starts)
         per_minute = [v if v is None else v / minutes for v in values]

@@ -7,13 +7,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from messo.base import clock
+from messo.console.csv_export import moment
 from messo.console.plots import Series
-from messo.console.queue_figures import PERIODS, Figures, figures, silent_since, waiting
+from messo.console.queue_figures import PERIODS, Figures, figures, silent_since
 from messo.console.queue_words import KNOWN, how_long, pace, work_of
 from messo.console.visit import Visit, operator_page
+from messo.operations import health
 from messo.pages.languages import in_rome
 
 _USUAL = "24h"
+_SHORTEST = "1h"
 
 
 def routes() -> list[Route]:
@@ -24,11 +27,15 @@ def routes() -> list[Route]:
 async def show(visit: Visit) -> Response:
     """Each step, and plots of its queue and of how much goes through."""
     now = clock.now()
-    period = visit.query("period") if visit.query("period") in PERIODS else _USUAL
+    asked = visit.query("period")
+    period = asked if asked in PERIODS else _USUAL
     steps = await _steps(visit)
     if visit.wants_csv and visit.query("list") not in {"depth", "age", "rates"}:
         return _csv_of_steps(visit, steps)
     found = await figures(visit.conn, visit.texts, period, now)
+    if found.is_empty and asked not in PERIODS:  # of a new installation a few minutes are known
+        found = await figures(visit.conn, visit.texts, _SHORTEST, now)
+        period = _SHORTEST
     if visit.wants_csv:
         return _csv_of_figures(visit, found)
     shown = [
@@ -56,9 +63,11 @@ async def show(visit: Visit) -> Response:
 
 async def _steps(visit: Visit) -> list[tuple[str, int, float]]:
     """Every step that we know, and whatever else has work."""
-    found = await waiting(visit.conn)
+    found = await health.queues(visit.conn)
     names = [*KNOWN, *sorted(set(found) - set(KNOWN))]
-    return [(step, *found.get(step, (0, 0.0))) for step in names]
+    none = {"depth": 0, "age_seconds": 0.0}
+    states = [(step, found.get(step, none)) for step in names]
+    return [(step, int(state["depth"]), state["age_seconds"]) for step, state in states]
 
 
 def _periods(visit: Visit) -> list[tuple[str, str]]:
@@ -95,8 +104,7 @@ def _csv_of_figures(visit: Visit, found: Figures) -> Response:
     kind = visit.query("list")
     lines: Sequence[Series] = {"depth": found.depth, "age": found.age}.get(kind, found.rates)
     rows: list[list[object]] = [
-        [clock.to_wire(start), *(one.values[at] for one in lines)]
-        for at, start in enumerate(found.starts)
+        [moment(start), *(one.values[at] for one in lines)] for at, start in enumerate(found.starts)
     ]
     header = [visit.texts.text("From"), *(one.label for one in lines)]
     return visit.csv(f"queues-{kind}", header, rows)

@@ -3,15 +3,12 @@
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.base import clock
-from messo.console.csv_export import MOST
+from messo.console.csv_export import MOST, moment
 from messo.console.sent_services import Chosen, choose
 from messo.console.visit import Visit, institution_page
-from messo.messages.reports import Report, reports
+from messo.messages.reports import reports
 
 _PAGE = 50
-_STEP = 500  # rows of a file that are asked for at once
-_STEPS = MOST // _STEP
 
 
 def routes() -> list[Route]:
@@ -34,18 +31,21 @@ async def show_reports(visit: Visit) -> Response:
 
 
 async def _csv(visit: Visit, chosen: Chosen) -> Response:
-    rows: list[Report] = []
-    before: str | None = None
-    for _step in range(_STEPS):
-        found = await reports(visit.conn, chosen.ids, before, _STEP)
-        rows += found.rows
-        before = found.next
-        if before is None:
-            break
+    found = await reports(visit.conn, chosen.ids, limit=MOST)
     _ = visit.texts.text
-    header = [_("Reported"), _("Message"), _("Service"), _("Id of the service")]
+    header = [
+        _("Reported"),
+        _("Subject"),
+        _("Recipient"),
+        _("Message"),
+        _("Service"),
+        _("Id of the service"),
+    ]
     cells: list[list[object]] = [
-        [clock.to_wire(row.reported_at), row.message_id, row.service_name, row.service_id]
-        for row in rows
+        [
+            *(moment(row.reported_at), row.subject, row.fiscal_code, row.message_id),
+            *(row.service_name, row.service_id),
+        ]
+        for row in found.rows
     ]
     return visit.csv("reports", header, cells)

@@ -1,10 +1,13 @@
 """What changed between two texts, word by word, as HTML in which whatever they say is only text.
 
-The texts are of people who may want to make this slow: comparing is bounded, and what is too long
-for it is shown as taken out and put in as a whole.
+The texts are of people who may want to make this slow. What comparing costs at most is known
+beforehand: for each stretch that is found to be the same, each word is looked up in all its places in
+the other text. It is paid for from one budget of the page; once that is used up, texts are shown as
+taken out and put in as a whole.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -12,8 +15,23 @@ from difflib import SequenceMatcher
 from markupsafe import Markup, escape
 
 _TOKEN = re.compile(r"\w+|[^\S\n]+|\n|[^\w\s]")
-_MOST_LINES = 400  # of both texts together
-_MOST_TOKENS = 400_000  # of one, times those of the other
+
+
+class Budget:
+    """How much may be compared for one page, in look-ups: some ten million a second."""
+
+    def __init__(self, look_ups: int = 3_000_000) -> None:
+        self._left = look_ups
+
+    def pays(self, old: Sequence[str], new: Sequence[str]) -> bool:
+        """Take what comparing these costs, if it is there."""
+        here, there = Counter(old), Counter(new)
+        pairs = sum(count * there[one] for one, count in here.items() if not one.isspace())
+        cost = pairs * min(len(old), len(new))
+        if cost > self._left:
+            return False
+        self._left -= cost
+        return True
 
 
 @dataclass(frozen=True)
@@ -28,10 +46,10 @@ class Sides:
 _Part = tuple[str, str]
 
 
-def compare(before: str, after: str) -> Sides:
+def compare(before: str, after: str, budget: Budget) -> Sides:
     """Mark what differs."""
     old, new = [], []
-    for gone, come in _joined(_parts(before, after)):
+    for gone, come in _joined(_parts(before, after, budget)):
         if gone == come:
             old.append(escape(gone))
             new.append(escape(come))
@@ -41,20 +59,20 @@ def compare(before: str, after: str) -> Sides:
     return Sides(Markup().join(old), Markup().join(new))
 
 
-def _parts(before: str, after: str) -> Iterator[_Part]:
+def _parts(before: str, after: str, budget: Budget) -> Iterator[_Part]:
     """First line by line, then word by word within lines that changed."""
     lines = before.splitlines(keepends=True), after.splitlines(keepends=True)
-    if len(lines[0]) + len(lines[1]) > _MOST_LINES:
+    if not budget.pays(*lines):
         yield before, after
         return
     for gone, come in _matched(*lines):
         if gone == come or not gone or not come:
             yield gone, come
         else:
-            yield from _words(gone, come)
+            yield from _words(gone, come, budget)
 
 
-def _words(before: str, after: str) -> Iterator[_Part]:
+def _words(before: str, after: str, budget: Budget) -> Iterator[_Part]:
     old, new = _TOKEN.findall(before), _TOKEN.findall(after)
     start = 0
     while start < min(len(old), len(new)) and old[start] == new[start]:
@@ -65,15 +83,16 @@ def _words(before: str, after: str) -> Iterator[_Part]:
     head, tail = "".join(old[:start]), "".join(old[len(old) - end :])
     yield head, head
     old, new = old[start : len(old) - end], new[start : len(new) - end]
-    if len(old) * len(new) > _MOST_TOKENS:
-        yield "".join(old), "".join(new)
-    else:
+    if budget.pays(old, new):
         yield from _matched(old, new)
+    else:
+        yield "".join(old), "".join(new)
     yield tail, tail
 
 
 def _matched(old: Sequence[str], new: Sequence[str]) -> Iterator[_Part]:
-    for _, i, j, k, m in SequenceMatcher(None, old, new).get_opcodes():
+    # Blanks are no reason to find two places alike: there are too many.
+    for _, i, j, k, m in SequenceMatcher(str.isspace, old, new, autojunk=False).get_opcodes():
         yield "".join(old[i:j]), "".join(new[k:m])
 
 

@@ -7,41 +7,13 @@ from typing import Any
 import msgspec
 from markupsafe import Markup
 
-from messo.console.explained import gettext
-from messo.console.review_diff import compare
+from messo.console.review_diff import Budget, compare
+from messo.console.service_shown import LABELS, value_of
 from messo.messages.characters import without_tricks
 from messo.pages.languages import Texts
-from messo.services import contacts, payload, review_checks
-from messo.services.catalog import Service, topic_of
-from messo.services.overseen import Overseen
+from messo.services import contacts, review_checks
 from messo.services.payload import Data
 
-LABELS: Mapping[str, str] = {
-    "name": gettext("Name"),
-    "description": gettext("Description"),
-    "department": gettext("Department"),
-    "topic_id": gettext("Topic"),
-    "metadata.scope": gettext("For whom"),
-    "metadata.email": gettext("E-mail"),
-    "metadata.pec": gettext("Certified e-mail (PEC)"),
-    "metadata.phone": gettext("Telephone"),
-    "metadata.address": gettext("Address"),
-    "metadata.web_url": gettext("Website"),
-    "metadata.support_url": gettext("Page for help"),
-    "metadata.privacy_url": gettext("Privacy notice"),
-    "metadata.tos_url": gettext("Terms of service"),
-    "metadata.app_ios": gettext("App for iPhone"),
-    "metadata.app_android": gettext("App for Android"),
-    "metadata.cta": gettext("Buttons"),
-    "require_secure_channel": gettext("Sensitive"),
-    "suitable_for_minors": gettext("Suitable for minors"),
-    "authorized_recipients": gettext("Authorized recipients"),
-    "authorized_cidrs": gettext("Networks its keys work from"),
-}
-SCOPES: Mapping[str, str] = {
-    "NATIONAL": gettext("The whole country"),
-    "LOCAL": gettext("One place"),
-}
 _MANY_LINES = 60  # characters; what is longer gets a line of its own
 _WEB = ("web_url", "support_url", "privacy_url", "tos_url", "app_ios", "app_android")
 
@@ -70,6 +42,12 @@ class Change:
     is_hidden: bool
 
 
+def without_trial(data: Data, sandbox_fiscal_code: str) -> Data:
+    """A version without the person made for trying, who is an authorized recipient of every one."""
+    codes = [code for code in data.authorized_recipients if code != sandbox_fiscal_code]
+    return msgspec.structs.replace(data, authorized_recipients=codes)
+
+
 def members(texts: Texts, data: Data) -> list[Member]:
     """All that a version says, in the order of a card."""
     found = []
@@ -78,49 +56,21 @@ def members(texts: Texts, data: Data) -> list[Member]:
         value = everything[name][1]
         if value in (None, "", [], 0):
             continue
-        found.append(Member(_label(texts, name), _said(texts, name, value), _href(name, value)))
+        said = _said(texts, name, value)
+        if said:  # a dash stands for no department
+            found.append(Member(_label(texts, name), said, _href(name, value)))
     return found
 
 
 def changes(texts: Texts, live: Data, asked: Data) -> list[Change]:
     """What differs, in the same order."""
     differing = review_checks.differences(live, asked)
-    found = []
+    found, budget = [], Budget()
     for name in _in_order(differing):
         before, after = (_said(texts, name, value) for value in differing[name])
-        sides = compare(before, after)
+        sides = compare(before, after, budget)
         found.append(Change(_label(texts, name), sides.before, sides.after, before == after))
     return found
-
-
-def shortcomings(texts: Texts, data: Data) -> list[str]:
-    """What it lacks, in the visitor's language."""
-    found = []
-    for line in review_checks.shortcomings(data):
-        name, _, said = line.partition(": ")
-        italian, _, english = said.partition(" · ")
-        told = italian if texts.language == "it" else english
-        found.append(f"{_label(texts, name)}: {told}")
-    return found
-
-
-def as_citizens_see(service: Overseen, data: Data) -> Service:
-    """A version as the catalogue would have it, were it the live one."""
-    row = service.row
-    seen: dict[str, str] = msgspec.json.decode(payload.live(data)["metadata"])
-    return Service(
-        id=row["id"],
-        name=data.name,
-        description=data.description,
-        department=data.department,
-        category=service.category,
-        institution_id=row["institution_id"],
-        institution_name=row["institution_name"],
-        fiscal_code=row["fiscal_code"],
-        version=row["version"],
-        topic=topic_of(data.topic_id),
-        metadata={name: seen.get(name, "") for name in contacts.NAMES},
-    )
 
 
 def _in_order(names: Mapping[str, Any]) -> list[str]:
@@ -133,20 +83,9 @@ def _label(texts: Texts, name: str) -> str:
     return texts.text(LABELS[name]) if name in LABELS else without_tricks(name)
 
 
-def _said(texts: Texts, name: str, value: object) -> str:
+def _said(texts: Texts, name: str, given: object) -> str:
     """A value as text; empty for nothing."""
-    if value is None or (name == "authorized_recipients" and not value):
-        return ""
-    if name == "topic_id" and isinstance(value, int):
-        topic = topic_of(value)
-        return topic.name if texts.language == "it" else topic.english
-    if isinstance(value, bool):
-        return texts.text("Yes") if value else texts.text("No")
-    if isinstance(value, list):
-        return "\n".join(str(one) for one in value)
-    if name == "metadata.scope" and str(value) in SCOPES:
-        return texts.text(SCOPES[str(value)])
-    return without_tricks(str(value))
+    return without_tricks(value_of(texts, name, given))
 
 
 def _href(name: str, value: object) -> str:

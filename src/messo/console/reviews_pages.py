@@ -9,15 +9,17 @@ from starlette.routing import Route
 
 from messo.base import clock
 from messo.base.db import Connection
-from messo.base.forms import short_text
+from messo.base.forms import whole_number
 from messo.base.http import Problem
-from messo.console import csv_export, review_shown
+from messo.console import csv_export, review_shown, service_shown
 from messo.console.explained import gettext
+from messo.console.service_form import shown_service
 from messo.console.visit import Visit, operator_page
 from messo.operations import doctor
 from messo.pages.edge import redirect
-from messo.services import overseen, review
+from messo.services import logos, overseen, owned, review, review_checks
 from messo.services.lifecycle import PUBLICATION
+from messo.services.payload import Data
 
 _A_PAGE = 50
 _PLACE = re.compile(r"([0-9]{1,17})-([0-9A-Z]{26})\Z", re.ASCII)
@@ -26,12 +28,18 @@ _CHANGED = gettext(
     "It was changed while you were reading. Nothing was decided: this is how it is now."
 )
 _DONE = {
-    "published": gettext("Done: approved, and citizens see it now."),
-    "approved": gettext("Done: approved. Its institution decides when citizens see it."),
-    "waits": gettext(
-        "Done: approved. The version before stays in force until its institution releases this one."
+    "published": gettext("Done: “%(name)s” is approved, and citizens see it now."),
+    "approved": gettext(
+        "Done: “%(name)s” is approved. Its institution decides when citizens see it."
     ),
-    "rejected": gettext("Done: the institution reads your reason, and can submit it again."),
+    "waits": gettext(
+        "Done: “%(name)s” is approved. The version before stays in force until its institution "
+        "releases this one."
+    ),
+    "rejected": gettext(
+        "Done: changes to “%(name)s” are requested. Its institution reads your reason, and can "
+        "submit it again."
+    ),
 }
 
 
@@ -64,7 +72,7 @@ async def show_queue(visit: Visit) -> Response:
         days=_days,
         next=visit.link(after=following) if following else "",
         first=visit.link(after=None) if after else "",
-        done=visit.done(_DONE),
+        done=await _done(visit),
     )
 
 
@@ -116,24 +124,24 @@ async def _page(
         "service": service,
         "history": history,
         "alert": alert,
-        "done": visit.done(_DONE),
+        "done": await _done(visit),
     }
     if service.row["status"] != "submitted":
         return visit.page("review_decided.html", status, **common)
     found = await review.read(visit.conn, service.row["id"])
-    preview, language = visit.site.preview_service, texts.language
-    after = preview(review_shown.as_citizens_see(service, found.asked), language)
-    before = ""
-    if found.live is not None:
-        before = preview(review_shown.as_citizens_see(service, found.live), language)
+    after = await _card(visit, service, found.asked)
+    before = await _card(visit, service, found.live) if found.live is not None else ""
     following = await review.list_page(visit.conn, await _place(visit.conn, found.id), 1)
+    code = visit.site.service_rules.sandbox_fiscal_code
+    asked = review_shown.without_trial(found.asked, code)
+    live = review_shown.without_trial(found.live, code) if found.live is not None else None
     return visit.page(
         "review_one.html",
         status,
         found=found,
-        members=review_shown.members(texts, found.asked),
-        changes=review_shown.changes(texts, found.live, found.asked) if found.live else [],
-        shortcomings=review_shown.shortcomings(texts, found.asked),
+        members=review_shown.members(texts, asked),
+        changes=review_shown.changes(texts, live, asked) if live is not None else [],
+        shortcomings=service_shown.shortcomings(texts, review_checks.shortcomings(found.asked)),
         before=before,
         after=after,
         most_amount=visit.site.settings.service_max_amount,
@@ -143,6 +151,15 @@ async def _page(
         following=following[0]["id"] if following else "",
         **common,
     )
+
+
+async def _card(visit: Visit, service: overseen.Overseen, data: Data) -> str:
+    """A version as the catalogue would show it, were it the live one."""
+    row = service.row
+    of = (row["institution_id"], row["institution_name"], row["fiscal_code"])
+    shown = shown_service(data, row["id"], of, data.name, row["category"])
+    drawn = await logos.addresses(visit.conn, row["id"], of[0], of[2])
+    return visit.site.preview_service(shown, visit.texts.language, drawn)
 
 
 async def _not_decided(visit: Visit, problem: Problem, reason: str = "") -> Response:
@@ -166,7 +183,15 @@ async def _next(visit: Visit, place: tuple[int, str] | None, word: str) -> Respo
     rows = await review.list_page(visit.conn, place, 1)
     rows = rows or await review.list_page(visit.conn, None, 1)
     one = f"/{rows[0]['id']}" if rows else ""
-    return redirect(f"{visit.here}/reviews{one}?done={word}")
+    decided = visit.request.path_params["service_id"]
+    return redirect(f"{visit.here}/reviews{one}?done={word}&decided={decided}")
+
+
+async def _done(visit: Visit) -> str:
+    """What was decided before this page, and of which service; empty if nothing was."""
+    text = _DONE.get(visit.query("done"))
+    row = await owned.find(visit.conn, visit.query("decided")) if text else None
+    return visit.texts.text(text, name=row["name"]) if text and row else ""
 
 
 async def _place(conn: Connection, service_id: str) -> tuple[int, str] | None:
@@ -194,7 +219,7 @@ async def _file(visit: Visit) -> Response:
                 row["name"],
                 row["institution_name"],
                 row["fiscal_code"],
-                clock.to_wire(row["changed_at"]),
+                csv_export.moment(row["changed_at"]),
                 _("No") if row["state"] in PUBLICATION else _("Yes"),
             ]
             for row in rows
@@ -204,8 +229,7 @@ async def _file(visit: Visit) -> Response:
 
 def _version(visit: Visit) -> int:
     """The version that was looked at; none that there is for what is no number."""
-    given = short_text(visit.form.get("version"), 9)
-    return int(given) if given.isascii() and given.isdigit() else 0
+    return whole_number(visit.form.get("version")) or 0
 
 
 def _days(moment: datetime) -> int:

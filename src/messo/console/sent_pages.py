@@ -1,5 +1,7 @@
 """Messages that the institution has sent: the list with its search, and the life of each one."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from urllib.parse import urlencode
 
 from babel.numbers import format_decimal
@@ -7,10 +9,10 @@ from msgspec import UNSET
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.base import clock
 from messo.base.http import Problem
+from messo.base.turns import NoTurnError
 from messo.console import sent_search, timeline_shown
-from messo.console.csv_export import MOST
+from messo.console.csv_export import MOST, moment
 from messo.console.explained import gettext
 from messo.console.sent_search import Typed
 from messo.console.sent_services import Chosen, choose
@@ -24,7 +26,9 @@ from messo.services.catalog import Service, read_service
 
 _PAGE = 50
 _STEP = 500  # rows of a file that are asked for at once
-_STEPS = MOST // _STEP
+_STEPS = 200  # of a file at the most: a million messages, where few of them are looked for
+_FILES = 2  # under way at once in this process
+_WAIT_S = 5
 
 
 def routes() -> list[Route]:
@@ -36,7 +40,7 @@ def routes() -> list[Route]:
     ]
 
 
-async def show_list(visit: Visit) -> Response:
+async def show_list(visit: Visit) -> Response | Afterwards:
     """What was sent, newest first; a search of it, which comes as a form and goes on sealed."""
     chosen = await choose(visit)
     if visit.request.method == "POST" and chosen.sought is None:
@@ -45,7 +49,7 @@ async def show_list(visit: Visit) -> Response:
     if chosen.must_pick:
         return _list(visit, chosen, typed)
     if visit.wants_csv:
-        return await _csv(visit, chosen, typed)
+        return _csv(visit, chosen, typed)
     found = await sent.page(
         visit.conn, chosen.ids, typed.search.wanted, visit.query("before") or None, _PAGE
     )
@@ -81,15 +85,41 @@ def _list(
     )
 
 
-async def _csv(visit: Visit, chosen: Chosen, typed: Typed) -> Response:
-    rows: list[SentRow] = []
-    before: str | None = None
-    for _step in range(_STEPS):
-        found = await sent.page(visit.conn, chosen.ids, typed.search.wanted, before, _STEP)
-        rows += found.rows
-        before = found.next
-        if before is None:
-            break
+def _csv(visit: Visit, chosen: Chosen, typed: Typed) -> Afterwards:
+    """One file at a time of an institution, and few of all: each asks for many pages.
+
+    Pages are asked for one after another because what a page finds says where the next one begins;
+    each borrows a connection of its own, so that others have theirs in between.
+    """
+
+    async def collect() -> tuple[list[SentRow], datetime | None]:
+        rows: list[SentRow] = []
+        before: str | None = None
+        for _step in range(_STEPS):
+            async with visit.site.pool.connection() as conn:
+                found = await sent.page(conn, chosen.ids, typed.search.wanted, before, _STEP)
+            rows += found.rows
+            before = found.next
+            if before is None or len(rows) >= MOST:
+                return rows[:MOST], None
+        return rows, found.searched_back_to
+
+    async def answer() -> Response:
+        try:
+            async with (
+                visit.site.turns.one(f"file:{visit.access.institution_id}", 1, 0),
+                visit.site.turns.one("file", _FILES, _WAIT_S),
+            ):
+                rows, back_to = await collect()
+        except NoTurnError:
+            return visit.busy()
+        return _file(visit, rows, back_to)
+
+    return answer
+
+
+def _file(visit: Visit, rows: Sequence[SentRow], back_to: datetime | None) -> Response:
+    """`back_to`: it ends there because looking any further would take too long."""
     _ = visit.texts.text
     header = [
         _("Sent"),
@@ -104,13 +134,17 @@ async def _csv(visit: Visit, chosen: Chosen, typed: Typed) -> Response:
         _("Kind"),
         _("Read"),
     ]
-    return visit.csv("messages", header, [_cells(visit, row) for row in rows])
+    lines = [_cells(visit, row) for row in rows]
+    if back_to is not None:
+        said = _("We have looked back to %(moment)s.", moment=visit.texts.moment(back_to))
+        lines.append([said, *[""] * (len(header) - 1)])
+    return visit.csv("messages", header, lines)
 
 
 def _cells(visit: Visit, row: SentRow) -> list[object]:
     reason = row.rejection_reason
     return [
-        clock.to_wire(row.created_at),
+        moment(row.created_at),
         row.id,
         row.service_name,
         row.service_id,
@@ -142,6 +176,7 @@ async def show_message(visit: Visit) -> Afterwards:
                 {"sent": gettext("Done: we have the message. Its life is shown below.")}
             ),
             lines=await _lines(visit, message),
+            again="load delay:1s, every 5s" if timeline_shown.refreshing(message) else "",
         )
 
     return answer
@@ -152,7 +187,12 @@ async def show_timeline(visit: Visit) -> Afterwards:
     message = await _find(visit)
 
     async def answer() -> Response:
-        return visit.page("timeline_part.html", message=message, lines=await _lines(visit, message))
+        return visit.page(
+            "timeline_part.html",
+            message=message,
+            lines=await _lines(visit, message),
+            again="every 5s" if timeline_shown.refreshing(message) else "",
+        )
 
     return answer
 
@@ -178,7 +218,9 @@ def _preview(visit: Visit, message: SentMessage, service: Service | None) -> str
     content = message.content
     if service is None or content is None:
         return ""
-    return visit.site.preview_message(service, _as_written(content), visit.texts.language)
+    return visit.site.preview_message(
+        service, _as_written(content), visit.texts.language, message.created_at
+    )
 
 
 def _as_written(content: StoredContent) -> Content:

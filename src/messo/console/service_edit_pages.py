@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from messo.base.db import Row
+from messo.base.forms import whole_number
 from messo.base.http import Problem
 from messo.console import service_form, service_shown
 from messo.console.explained import gettext
@@ -14,7 +15,7 @@ from messo.console.service_form import Typed
 from messo.console.visit import Visit, institution_page
 from messo.pages.edge import redirect
 from messo.pages.languages import LANGUAGES, Language
-from messo.services import manage, owned, payload, review_checks
+from messo.services import contacts, logos, manage, owned, payload, review_checks
 from messo.services.lifecycle import LIFECYCLE
 from messo.services.payload import Data
 from messo.services.topics import OTHER, TOPICS
@@ -60,7 +61,7 @@ async def show_new(visit: Visit) -> Response:
     """An empty form."""
     service_shown.writing_manager(visit)
     data = Data(name="", metadata={"scope": "LOCAL"})
-    return _form(visit, None, _typed_of(visit, data))
+    return await _form(visit, None, _typed_of(visit, data))
 
 
 async def make(visit: Visit) -> Response:
@@ -68,9 +69,9 @@ async def make(visit: Visit) -> Response:
     manager = service_shown.writing_manager(visit)
     typed = _read(visit, None)
     if visit.form.get("act") == _SHOW:
-        return _form(visit, None, typed)
+        return await _form(visit, None, typed)
     if typed.errors:
-        return _form(visit, None, typed, HTTPStatus.BAD_REQUEST)
+        return await _form(visit, None, typed, HTTPStatus.BAD_REQUEST)
     made = await manage.create(visit.conn, visit.site.secrets, manager, typed.data)
     return redirect(f"{visit.here}/services/{made['id']}?done=made")
 
@@ -80,7 +81,7 @@ async def show_edit(visit: Visit) -> Response:
     row = await _own(visit)
     if row["status"] not in LIFECYCLE["edit"]:
         raise Problem(409, "Conflict", f"It cannot be changed: it is {row['status']}.")
-    return _form(visit, row, _typed_of(visit, payload.read(row["data"])))
+    return await _form(visit, row, _typed_of(visit, payload.read(row["data"])))
 
 
 async def save(visit: Visit) -> Response:
@@ -89,9 +90,9 @@ async def save(visit: Visit) -> Response:
     row = await _own(visit)
     typed = _read(visit, row)
     if visit.form.get("act") == _SHOW:
-        return _form(visit, row, typed, opened=_opened(visit))
+        return await _form(visit, row, typed, opened=_opened(visit))
     if typed.errors:
-        return _form(visit, row, typed, HTTPStatus.BAD_REQUEST, opened=_opened(visit))
+        return await _form(visit, row, typed, HTTPStatus.BAD_REQUEST, opened=_opened(visit))
     try:
         await manage.edit(visit.conn, manager, row["id"], typed.data, _opened(visit))
     except Problem as problem:
@@ -100,29 +101,30 @@ async def save(visit: Visit) -> Response:
         now = await _own(visit)
         is_free = now["status"] in LIFECYCLE["edit"]
         notice = visit.texts.text(_CHANGED if is_free else _NOT_NOW)
-        return _form(visit, now, typed, problem.status, notice=notice)
+        return await _form(visit, now, typed, problem.status, notice=notice)
     return redirect(f"{visit.here}/services/{row['id']}?done=saved")
 
 
 async def preview_new(visit: Visit) -> Response:
     """What citizens would see of what is in the form now."""
-    return _preview(visit, "", _read(visit, None))
+    return await _preview(visit, None, _read(visit, None))
 
 
 async def preview(visit: Visit) -> Response:
     """The same for a service that there is."""
     row = await _own(visit)
-    return _preview(visit, row["id"], _read(visit, row))
+    return await _preview(visit, row, _read(visit, row))
 
 
-def shown(visit: Visit, service_id: str, data: Data, language: Language) -> str:
-    """The card of a version, as a whole page."""
+async def shown(visit: Visit, row: Row | None, data: Data, language: Language) -> str:
+    """The card of a version, as a whole page; `row`: None of a service that is not made yet."""
     access = visit.access
     of = (access.institution_id, access.name, access.fiscal_code)
-    nameless = visit.texts.text(gettext("Name of the service"))
-    return visit.site.preview_service(
-        service_form.shown_service(data, service_id, of, nameless), language
-    )
+    nameless = visit.texts.text("Name of the service")
+    service_id, category = (row["id"], row["category"]) if row else ("", "STANDARD")
+    service = service_form.shown_service(data, service_id, of, nameless, category)
+    drawn = await logos.addresses(visit.conn, service_id, of[0], of[2])
+    return visit.site.preview_service(service, language, drawn)
 
 
 async def _own(visit: Visit) -> Row:
@@ -142,8 +144,7 @@ def _typed_of(visit: Visit, data: Data) -> Typed:
 
 def _opened(visit: Visit) -> int:
     """The version that the form was opened with; what is no number is none of any service."""
-    text = visit.form.get("version")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0  # noqa: PLR2004
+    return whole_number(visit.form.get("version")) or 0
 
 
 def _language(visit: Visit) -> Language:
@@ -152,11 +153,11 @@ def _language(visit: Visit) -> Language:
     return next((one for one in LANGUAGES if one == chosen), visit.texts.language)
 
 
-def _preview(visit: Visit, service_id: str, typed: Typed) -> Response:
-    return visit.page("service_preview.html", **_seen(visit, service_id, typed))
+async def _preview(visit: Visit, row: Row | None, typed: Typed) -> Response:
+    return visit.page("service_preview.html", **await _seen(visit, row, typed))
 
 
-def _seen(visit: Visit, service_id: str, typed: Typed) -> dict[str, Any]:
+async def _seen(visit: Visit, row: Row | None, typed: Typed) -> dict[str, Any]:
     """What the preview needs; a field that is wrong is not shown as empty, but left out."""
     language = _language(visit)
     data = typed.data
@@ -169,13 +170,13 @@ def _seen(visit: Visit, service_id: str, typed: Typed) -> dict[str, Any]:
         if line.partition(":")[0].rpartition(".")[2] not in typed.errors
     ]
     return {
-        "card": shown(visit, service_id, data, language),
+        "card": await shown(visit, row, data, language),
         "shown_in": language,
         "lacking": service_shown.shortcomings(visit.texts, lacking),
     }
 
 
-def _form(  # of a new service without `row`
+async def _form(  # of a new service without `row`
     visit: Visit,
     row: Row | None,
     typed: Typed,
@@ -199,14 +200,26 @@ def _form(  # of a new service without `row`
         errors={
             name: text(typed.errors[name]) for name in service_form.FIELDS if name in typed.errors
         },
+        advice=_advice(visit, typed),
         topics=_topics(visit),
         scopes=[(value, text(label)) for value, label in service_shown.SCOPES.items()],
         label=_label(visit),
         most=visit.site.service_rules.most,
         notice=notice,
         meanwhile=meanwhile,
-        **_seen(visit, row["id"] if row else "", typed),
+        **await _seen(visit, row, typed),
     )
+
+
+def _advice(visit: Visit, typed: Typed) -> dict[str, str]:
+    """Of contacts that are kept and that a review would refuse, what each must be."""
+    found = {}
+    for name, value in typed.data.metadata.items():
+        if name in contacts.NAMES and name not in typed.errors and contacts.refusal(name, value):
+            italian, english = contacts.expected(name)
+            must = italian if visit.texts.language == "it" else english
+            found[name] = visit.texts.text("A review would refuse this: it %(must)s.", must=must)
+    return found
 
 
 def _label(visit: Visit) -> dict[str, str]:
@@ -220,6 +233,6 @@ def _topics(visit: Visit) -> list[tuple[str, str]]:
     in_order = [*(topic for topic in TOPICS if topic is not OTHER), OTHER]
     is_italian = visit.texts.language == "it"
     return [
-        ("", visit.texts.text(gettext("Choose…"))),
+        ("", visit.texts.text("Choose…")),
         *((str(topic.id), topic.name if is_italian else topic.english) for topic in in_order),
     ]

@@ -94,7 +94,11 @@ def read(form: Form, before: Data | None, sandbox_fiscal_code: str) -> Typed:
 
 
 def shown_service(  # as citizens would see it
-    data: Data, service_id: str, institution: tuple[str, str, str], name: str
+    data: Data,
+    service_id: str,
+    institution: tuple[str, str, str],
+    name: str,
+    category: str = "STANDARD",
 ) -> Service:
     """A version for the preview. `institution`: id, name, fiscal code; `name`: where there is none."""
     metadata = msgspec.json.decode(payload.live(data)["metadata"], type=dict[str, str])
@@ -104,7 +108,7 @@ def shown_service(  # as citizens would see it
         name=data.name.strip() or name,
         description=data.description,
         department=data.department,
-        category="STANDARD",
+        category=category,
         institution_id=institution_id,
         institution_name=institution_name,
         fiscal_code=fiscal_code,

@@ -4,6 +4,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from messo.base.db import Row
+from messo.base.forms import whole_number
 from messo.console import service_shown
 from messo.console.explained import gettext
 from messo.console.visit import Visit, institution_page
@@ -120,8 +121,7 @@ def _id(visit: Visit) -> str:
 
 def _seen(visit: Visit) -> int:
     """The version that the page showed; what is no number is none of any service."""
-    text = visit.form.get("version")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0  # noqa: PLR2004
+    return whole_number(visit.form.get("version")) or 0
 
 
 def _back(visit: Visit, done: str) -> Response:

@@ -7,8 +7,8 @@ from datetime import datetime
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.base import clock
 from messo.base.db import Row
+from messo.base.forms import whole_number
 from messo.console import csv_export, service_shown
 from messo.console.explained import gettext
 from messo.console.service_edit_pages import shown
@@ -68,7 +68,7 @@ async def show(visit: Visit) -> Response:
     row = await owned.find_own(
         visit.conn, service_shown.manager_of(visit), visit.request.path_params["id"]
     )
-    beyond = _number(visit.query("before"))
+    beyond = whole_number(visit.query("before"))
     limit = csv_export.MOST if visit.wants_csv else _ON_A_PAGE + 1
     items = await list_history(visit.conn, row["id"], None if visit.wants_csv else beyond, limit)
     names = await service_shown.names_of_actors(visit.conn, visit.access.institution_id)
@@ -102,7 +102,7 @@ async def _page(visit: Visit, row: Row, history: Sequence[Became], beyond: int |
         groups=groups,
         group_name=dict(groups).get(row["group_id"] or "", ""),
         logo=logos.service_address(row["id"], known[row["id"]]) if row["id"] in known else "",
-        card="" if row["status"] == "deleted" else shown(visit, row["id"], data, language),
+        card="" if row["status"] == "deleted" else await shown(visit, row, data, language),
         shown_in=language,
         recipients=_recipients(visit, data),
         done=visit.done(_DONE),
@@ -165,13 +165,14 @@ def _became(visit: Visit, names: Mapping[str, str], item: Row) -> Became:
 def _csv(visit: Visit, history: Sequence[Became]) -> Response:
     text = visit.texts.text
     header = [
-        text(gettext("When")),
-        text(gettext("What")),
-        text(gettext("Who")),
-        text(gettext("Reason")),
+        text("When"),
+        text("What"),
+        text("Who"),
+        text("Reason"),
     ]
     lines: list[list[object]] = [
-        [clock.to_wire(item.at), item.what, item.who, " · ".join(item.reasons)] for item in history
+        [csv_export.moment(item.at), item.what, item.who, " · ".join(item.reasons)]
+        for item in history
     ]
     return visit.csv("service-history", header, lines)
 
@@ -179,7 +180,3 @@ def _csv(visit: Visit, history: Sequence[Became]) -> Response:
 def _language(visit: Visit) -> Language:
     asked = visit.query("shown_in")
     return next((one for one in LANGUAGES if one == asked), visit.texts.language)
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None  # noqa: PLR2004

@@ -129,18 +129,19 @@ def differences(texts: Texts, changed: Mapping[str, tuple[Any, Any]]) -> list[Di
     return [
         Difference(
             texts.text(LABELS[name]) if name in LABELS else name,
-            _value(texts, name, before),
-            _value(texts, name, after),
+            value_of(texts, name, before),
+            value_of(texts, name, after),
         )
         for name, (before, after) in changed.items()
     ]
 
 
-def _value(texts: Texts, name: str, value: Any) -> str:  # noqa: ANN401  of any member
+def value_of(texts: Texts, name: str, value: Any) -> str:  # noqa: ANN401  of any member
+    """A member of a version as text; empty for nothing."""
     if value is None or value in ("", []) or (name == "department" and value == "-"):
         return ""
     if isinstance(value, bool):
-        return texts.text(gettext("Yes")) if value else texts.text(gettext("No"))
+        return texts.text("Yes") if value else texts.text("No")
     if isinstance(value, list):
         return "\n".join(value)
     if name == "topic_id":
@@ -163,7 +164,7 @@ def who(texts: Texts, names: Mapping[str, str], actor: str | None) -> str:
         return ""
     kind = actor.partition(":")[0]
     if kind == "member":
-        return names.get(actor) or texts.text(gettext("Somebody who has left"))
+        return names.get(actor) or texts.text("Somebody who has left")
     return texts.text(_WHO.get(kind, gettext("An operator of this installation")))
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.base import clock
 from messo.base.db import Row
 from messo.console import csv_export, service_edit_pages, service_moves, service_page
 from messo.console.explained import gettext
@@ -102,13 +101,13 @@ def _line(visit: Visit, row: Row) -> dict[str, object]:
 def _csv(visit: Visit, rows: Sequence[Row]) -> Response:
     text = visit.texts.text
     header = [
-        text(gettext("Id")),
-        text(gettext("Name")),
-        text(gettext("For citizens")),
-        text(gettext("Your version")),
-        text(gettext("What review wants")),
-        text(gettext("Group")),
-        text(gettext("Changed")),
+        text("Id"),
+        text("Name"),
+        text("For citizens"),
+        text("Your version"),
+        text("What review wants"),
+        text("Group"),
+        text("Changed"),
     ]
     lines: list[list[object]] = [
         [
@@ -118,7 +117,7 @@ def _csv(visit: Visit, rows: Sequence[Row]) -> Response:
             visit.explain("service", working_state(row)).label,
             " · ".join(reasons(visit.texts, row["reason"])),
             row["group_name"],
-            clock.to_wire(row["changed_at"]),
+            csv_export.moment(row["changed_at"]),
         ]
         for row in rows
     ]

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import UNSET
 
+from messo.base import clock
 from messo.console.explained import Tone, explain, gettext
 from messo.messages.sent import SentMessage
 from messo.messages.timeline import Step, Timeline
@@ -55,12 +56,15 @@ _STATES = {
     "read": ("read", "READ"),
     "rejected": ("message", "REJECTED"),
 }
+_STILL_TOLD = timedelta(seconds=60)  # after it was decided
 # What may still change by itself within seconds.
 _OPEN = ("ACCEPTED", "THROTTLED")
 _CHANNELS = {
     "email": gettext("E-mail"),
     "webhook": gettext("Devices"),
 }
+# Nothing is kept of a message that was rejected afterwards.
+_TAKEN = gettext("We took it, to see whether the person can be reached.")
 _ADVANCED_ONLY = gettext(
     "That is told of messages of the kind ADVANCED only, and this one is STANDARD."
 )
@@ -83,9 +87,16 @@ class Line:
 def lines(texts: Texts, message: SentMessage, life: Timeline) -> list[Line]:
     """What happened, oldest first, then what has not."""
     return [
-        *(_happened(texts, step) for step in life.steps),
+        *(_happened(texts, message, step) for step in life.steps),
         *_open(texts, message, life),
     ]
+
+
+def refreshing(message: SentMessage) -> bool:
+    """Whether more is likely to happen right now: it is decided, and told by e-mail after that."""
+    if message.decided_at is not None:
+        return clock.now() - message.decided_at < _STILL_TOLD
+    return message.status == "ACCEPTED"
 
 
 def due_of(message: SentMessage) -> datetime | None:
@@ -108,17 +119,19 @@ def carried(texts: Texts, message: SentMessage) -> list[str]:
     return [texts.text(label) for part, label in parts if part is not UNSET]
 
 
-def _happened(texts: Texts, step: Step) -> Line:
+def _happened(texts: Texts, message: SentMessage, step: Step) -> Line:
     if step.kind == "notified":
         state = explain(texts, "delivery", step.state or "SENT")
         channel = texts.text(_CHANNELS.get(step.channel or "", step.channel or ""))
         return Line(f"{channel}: {state.label}", state.sentence, state.tone, step.at)
     if step.kind == "rejected" and step.reason:
         why = explain(texts, "rejection", step.reason)
-        title = texts.text(gettext("Not delivered: %(reason)s"), reason=why.label)
+        title = texts.text("Not delivered: %(reason)s", reason=why.label)
         return Line(title, why.sentence, "bad", step.at)
     if step.kind in _STEPS:
         tone, label, sentence = _STEPS[step.kind]
+        if step.kind == "accepted" and message.status == "REJECTED":
+            sentence = _TAKEN
         return Line(texts.text(label), texts.text(sentence), tone, step.at)
     found = explain(texts, *_STATES[step.kind])
     return Line(found.label, found.sentence, found.tone, step.at)
@@ -127,19 +140,17 @@ def _happened(texts: Texts, step: Step) -> Line:
 def _open(texts: Texts, message: SentMessage, life: Timeline) -> Iterator[Line]:
     if message.status in _OPEN:
         found = explain(texts, "message", message.status)
-        waiting = texts.text(gettext("Not decided yet"))
+        waiting = texts.text("Not decided yet")
         yield Line(waiting, found.sentence, "wait")
     if message.status != "PROCESSED":
         return
     kinds = {step.kind for step in life.steps}
     if "notified" not in kinds:
         yield Line(
-            texts.text(gettext("Not notified")),
+            texts.text("Not notified"),
             texts.text(
-                gettext(
-                    "No e-mail and no notice on a device has gone out: the person wants none of "
-                    "this service, or it is a moment too early. The message is in the inbox."
-                )
+                "No e-mail and no notice on a device has gone out: the person wants none of "
+                "this service, or it is a moment too early. The message is in the inbox."
             ),
             "plain",
         )
@@ -153,12 +164,12 @@ def _reading(texts: Texts, message: SentMessage, life: Timeline) -> Line:
     if life.read_status is not None:
         found = explain(texts, "read", life.read_status)
         return Line(found.label, found.sentence, found.tone)
-    return Line(texts.text(gettext("Read: not known")), _why_not(texts, message), "plain")
+    return Line(texts.text("Read: not known"), _why_not(texts, message), "plain")
 
 
 def _payment(texts: Texts, message: SentMessage, life: Timeline) -> Line:
     if life.read_status is None:  # then payment is not told either
-        return Line(texts.text(gettext("Paid: not known")), _why_not(texts, message), "plain")
+        return Line(texts.text("Paid: not known"), _why_not(texts, message), "plain")
     tone, label, sentence = _PAYMENT[life.payment.state if life.payment else "unknown"]
     return Line(texts.text(label), texts.text(sentence), tone)
 

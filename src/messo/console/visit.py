@@ -12,10 +12,12 @@ from starlette.routing import Route
 from messo.base.db import Connection
 from messo.base.forms import Form, read_form
 from messo.base.http import Problem
+from messo.base.turns import NoTurnError
 from messo.console import explained
 from messo.console.csv_export import CsvAnswer
 from messo.console.navigation import Section, of_institution, of_operators
 from messo.console.parts import Site
+from messo.messages.send import MAY_WRITE
 from messo.operations.operators import is_operator
 from messo.pages.edge import address_of, page_route
 from messo.pages.languages import Texts, asked_language
@@ -25,6 +27,7 @@ from messo.people.sessions import Person
 from messo.services import Need
 
 HOME = "/console"
+_WAIT_S = 5  # for other forms of the same institution
 _FORM_LIMIT = 512 * 1024  # bytes; the largest is a whole message as JSON, percent-encoded
 
 
@@ -69,6 +72,14 @@ class Visit:
         return actor_of(self.site.secrets, self.visitor.login)
 
     @property
+    def can_write(self) -> bool:
+        """Whether the visitor may write to citizens here and now."""
+        access = self._access
+        if access is None or access.suspended_at is not None or "send" not in self.may:
+            return False
+        return not set(MAY_WRITE).isdisjoint(access.permissions)
+
+    @property
     def here(self) -> str:
         """The address below which the institution's pages are, or the operators'."""
         if self._access is not None:
@@ -85,6 +96,7 @@ class Visit:
             person=self.person,
             access=self._access,
             may=self.may,
+            can_write=self.can_write,
             is_operator=self.is_operator,
             sections=self.sections,
             here=self.here if self._access or self.is_operator else HOME,
@@ -127,7 +139,9 @@ class Visit:
         """What a page or the room below it refuses, explained where we know what it is."""
         if problem.status == 404 and problem.title not in explained.PROBLEMS:  # noqa: PLR2004
             return self.problem(404, "nothing", again=self._home())
-        about = explained.PROBLEMS.get(problem.title, "")
+        about = explained.refusal(problem)
+        if problem.title == explained.NOT_ALLOWED and self._access and self._access.suspended_at:
+            about = explained.SUSPENDED
         return self.problem(
             problem.status, "problem", about=about, detail=problem.detail, again=self._home()
         )
@@ -248,8 +262,6 @@ def institution_page(
 
     async def enter(visit: Visit) -> None:
         institution_id = visit.request.path_params["institution"]
-        if holding and visit.request.method == "POST":
-            await lock_people(visit.conn, institution_id)
         access = await find_access(visit.conn, visit.site.secrets, visit.visitor, institution_id)
         if access is None or access.role is None:
             raise no_institution()
@@ -258,8 +270,18 @@ def institution_page(
         visit.sections = of_institution(visit.texts, visit.here, access, visit.request.url.path)
         allowed(access, need)
 
+    async def hold(visit: Visit) -> None:
+        """With the row held, what somebody may is looked up anew, and stays so."""
+        await lock_people(visit.conn, visit.access.institution_id)
+        await enter(visit)
+
     return _person_route(
-        f"{HOME}/institutions/{{institution}}{path}", name, enter, function, methods
+        f"{HOME}/institutions/{{institution}}{path}",
+        name,
+        enter,
+        function,
+        methods,
+        hold=hold if holding and "POST" in methods else None,
     )
 
 
@@ -276,17 +298,40 @@ def operator_page(
     return _person_route(f"{HOME}/operate{path}", name, enter, function, methods)
 
 
+Enter = Callable[[Visit], Awaitable[None]]
+
+
 def _person_route(
     path: str,
     name: str,
-    enter: Callable[[Visit], Awaitable[None]],
+    enter: Enter,
     function: Function,
     methods: tuple[str, ...],
     stranger: OpenFunction | None = None,
+    hold: Enter | None = None,
 ) -> Route:
     async def run(visit: Visit) -> Response:
-        if visit.request.method == "POST":
+        posted = visit.request.method == "POST"
+        if posted:
             visit.form = await read_form(visit.request, _FORM_LIMIT)
+        if posted and hold is not None:
+            answer = await in_turn(visit, hold)
+        else:
+            answer = await act(visit, enter, function)
+        return answer if isinstance(answer, Response) else await answer()
+
+    async def in_turn(visit: Visit, hold: Enter) -> Response | Afterwards:
+        """Who may not is sent away before the wait, and who waits has no connection."""
+        looked = await act(visit, enter, _nothing)
+        if isinstance(looked, Response):
+            return looked
+        try:
+            async with visit.site.turns.one(f"form:{visit.access.institution_id}", 1, _WAIT_S):
+                return await act(visit, hold, function)
+        except NoTurnError:
+            return visit.busy()
+
+    async def act(visit: Visit, begin: Enter, function: Function) -> Response | Afterwards:
         async with visit.site.pool.transaction() as conn:
             await _recognise(visit, conn)
             if visit.person is None:
@@ -296,12 +341,21 @@ def _person_route(
             ):
                 return visit.problem(403, "form", again=HOME)
             visit._conn = conn  # noqa: SLF001
-            await enter(visit)
+            await begin(visit)
             answer = await function(visit)
             visit._conn = None  # noqa: SLF001
-        return answer if isinstance(answer, Response) else await answer()
+        return answer
 
     return page_route(path, name, visit_of, run, methods)
+
+
+async def _nothing(visit: Visit) -> Afterwards:
+    """To look whether somebody may, and do nothing yet."""
+
+    async def nothing() -> Response:
+        return visit.busy()
+
+    return nothing
 
 
 def visit_of(request: Request) -> Visit:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from messo.base import clock
 from messo.base.http import Problem
-from messo.console.csv_export import MOST
+from messo.console.csv_export import MOST, moment
 from messo.console.refusals_shown import refused
 from messo.console.visit import Visit, institution_page
 from messo.console.webhook_words import find, id_of, kind_of, page_values, shown
@@ -221,9 +221,9 @@ def _waiting_file(visit: Visit, items: Any) -> Response:  # noqa: ANN401  rows
             row["id"],
             kind_of(visit.texts, row["kind"]),
             row["message_id"],
-            clock.to_wire(row["at"]),
+            moment(row["at"]),
             row["attempts"],
-            clock.to_wire(row["due_at"]) if row["due_at"] else "",
+            moment(row["due_at"]),
             row["last_error"] or "",
         ]
         for row in items

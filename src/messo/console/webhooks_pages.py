@@ -3,9 +3,8 @@
 from starlette.responses import Response
 from starlette.routing import Route
 
-from messo.base import clock
 from messo.console import webhook_deliveries, webhook_form, webhook_secrets, webhook_trial
-from messo.console.csv_export import MOST
+from messo.console.csv_export import MOST, moment
 from messo.console.explained import gettext
 from messo.console.visit import Visit, institution_page
 from messo.console.webhook_words import id_of, number, page_values, shown
@@ -120,10 +119,10 @@ def _line(visit: Visit, one: Listed) -> list[object]:
         one.id,
         " ".join(one.kinds),
         visit.explain("webhook", one.standing).label,
-        clock.to_wire(how.success_at) if how.success_at else "",
-        clock.to_wire(how.failing_since) if how.failing_since else "",
+        moment(how.success_at),
+        moment(how.failing_since),
         number(how.waiting),
         number(how.dead),
         how.last_error,
-        clock.to_wire(one.created_at),
+        moment(one.created_at),
     ]

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from messo.base import db, log
 from messo.base.coalesce import QueueFullError
 from messo.base.http import Problem
+from messo.base.limits import RateLimit
 from messo.console import explained, write_draft, write_words
 from messo.console.explained import gettext
 from messo.console.visit import Visit
@@ -58,9 +59,9 @@ class Outcome:
 Step = Callable[[Visit, Ready], Awaitable[Response]]
 
 
-def charge(visit: Visit) -> None:
+def charge(visit: Visit, limit: RateLimit) -> None:
     """What one login may ask in a second. `Problem` 429."""
-    left, wait = visit.site.writing.take(visit.visitor.login)
+    left, wait = limit.take(visit.visitor.login)
     if left < 0:
         raise Problem(
             429,
@@ -162,10 +163,8 @@ def _failed(visit: Visit, error: Exception, mine: str = "") -> Outcome:
     """Why it was not sent, or that nobody knows."""
     text = visit.texts.text
     if isinstance(error, Problem):
-        about = explained.PROBLEMS.get(error.title, gettext("Change it, and try again."))
-        return Outcome(
-            error.status, text(gettext("It was not sent")), text(about), error.detail, mine=mine
-        )
+        about = explained.refusal(error) or gettext("Change it, and try again.")
+        return Outcome(error.status, text("It was not sent"), text(about), error.detail, mine=mine)
     if not _may_pass(error):
         raise error
     logger.warning("not confirmed", error=log.describe(error))
@@ -182,7 +181,13 @@ def _may_pass(error: Exception) -> bool:
 
 
 async def _record(visit: Visit, sent: Sent, service_id: str, *, to_oneself: bool) -> None:
-    """Who sent it. It stays sent, whatever becomes of this."""
+    """Who sent it, once for each message. It stays sent, whatever becomes of this.
+
+    So one that was sent may have no entry: if this process ended between the two, pressing the
+    button again finds the message sent already. Two entries would say that it was sent twice.
+    """
+    if not sent.is_first:
+        return
     try:
         async with visit.site.pool.transaction() as conn:
             await record(

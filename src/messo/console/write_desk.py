@@ -8,6 +8,7 @@ from messo.console.visit import Visit
 from messo.console.write_draft import Draft
 from messo.console.write_memory import last_service
 from messo.content.configurations import names_of
+from messo.messages.characters import without_tricks
 from messo.services import Permission, Sender
 from messo.services.catalog import Service, read_service
 from messo.services.directory import sender_of
@@ -69,7 +70,8 @@ async def desk_of(visit: Visit, draft: Draft) -> tuple[Desk, Draft]:
         Permission.MESSAGE_WRITE_ADVANCED,
         Permission.THIRD_PARTY_MESSAGE_WRITE,
     } & set(visit.access.permissions)
-    configurations = await names_of(visit.conn, institution, _MOST) if has_remote else []
+    found = await names_of(visit.conn, institution, _MOST) if has_remote else []
+    configurations = [(one, without_tricks(name)) for one, name in found]
     return Desk(services, many, sender, service, configurations), draft.having(service=chosen)
 
 

@@ -175,10 +175,11 @@ def written_of(draft: Draft) -> Written | None:
         markdown=draft.get("markdown"),
         due_date=UNSET if moment is None else clock.to_wire(moment),
     )
-    if draft.has_payment:
+    amount = cents(draft.get("amount"))
+    if draft.has_payment and amount is not None:
         payee = draft.get("payee")
         content.payment_data = PaymentData(
-            cents(draft.get("amount")) or 0,
+            amount,
             "".join(draft.get("notice_number").split()),
             bool(draft.get("invalid_after")),
             Payee(payee) if payee else UNSET,

@@ -1,6 +1,7 @@
 """Writing a message: the form or its JSON, with what the citizen will see beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from urllib.parse import urlsplit
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -8,12 +9,14 @@ from starlette.routing import Route
 from messo.base.http import Problem
 from messo.base.utf16 import utf16_length
 from messo.console import write_check, write_words
-from messo.console.explained import gettext
+from messo.console.navigation import of_institution
 from messo.console.visit import Afterwards, Visit, institution_page
 from messo.console.write_desk import Desk, advanced, desk_of, started
-from messo.console.write_draft import Draft, blank, read, to_form, to_json, written_of
+from messo.console.write_draft import Draft, blank, read, to_form, to_json
 from messo.console.write_look import look_of
 from messo.console.write_words import Wrong
+from messo.messages.characters import without_tricks
+from messo.pages.languages import LANGUAGES, Texts, keep_language
 
 
 def routes() -> list[Route]:
@@ -29,6 +32,7 @@ def routes() -> list[Route]:
 
 async def show(visit: Visit) -> Response | Afterwards:
     """An empty form."""
+    write_check.charge(visit, visit.site.previewing)
     desk, draft = await started(visit, blank())
     if visit.query("as") == "json":
         draft = to_json(draft, advanced=advanced(visit))
@@ -36,7 +40,9 @@ async def show(visit: Visit) -> Response | Afterwards:
 
 
 async def go_on(visit: Visit) -> Response | Afterwards:
-    """The form as it was left: after looking at it, or the other way to write the same."""
+    """The form as it was left: after looking at it, the other way to write it, in another language."""
+    write_check.charge(visit, visit.site.previewing)
+    _speak(visit)
     desk, draft = await desk_of(visit, read(visit.form))
     wanted, note = visit.form.get("go"), ""
     if wanted == "json":
@@ -45,21 +51,19 @@ async def go_on(visit: Visit) -> Response | Afterwards:
         turned = to_form(draft, advanced=advanced(visit))
         if turned is None:
             note = visit.texts.text(
-                gettext(
-                    "The form cannot say all that is in this JSON, or it is not complete. So it "
-                    "stays JSON: nothing is lost."
-                )
+                "The form cannot say all that is in this JSON, or it is not complete. So it "
+                "stays JSON: nothing is lost."
             )
         draft = turned or draft
-    return lambda: _form(visit, desk, draft, note=note)
+    return lambda: _spoken(visit, _form(visit, desk, draft, note=note))
 
 
 async def look(visit: Visit) -> Response | Afterwards:
     """The preview and the advice alone, asked for while somebody types."""
     desk, draft = await desk_of(visit, read(visit.form))
-    if written_of(draft) is None or desk.service is None:
+    if desk.service is None:
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
-    write_check.charge(visit)
+    write_check.charge(visit, visit.site.previewing)
 
     async def answer() -> Response:
         return visit.page("write_look.html", look=await look_of(visit, desk, draft), draft=draft)
@@ -79,18 +83,22 @@ async def send(visit: Visit) -> Response | Afterwards:
 
 async def _passed(visit: Visit, then: write_check.Step) -> Afterwards:
     """Through what the form itself knows, and then the gates of the API."""
+    write_check.charge(visit, visit.site.previewing)
+    _speak(visit)
     desk, draft = await desk_of(visit, read(visit.form))
-    errors = write_words.own_errors(visit.texts, draft)
+    errors = write_words.own_errors(
+        visit.texts, draft, desk.sender, check_digits=visit.site.send.check_digits
+    )
     if not desk.is_known:
         errors = {"service": _about_service(visit, desk, draft), **errors}
     if errors:
-        return lambda: _form(visit, desk, draft, Wrong(errors=errors))
+        return lambda: _spoken(visit, _form(visit, desk, draft, Wrong(errors=errors)))
     assert desk.sender is not None  # noqa: S101  it is known
     assert desk.service is not None  # noqa: S101
     sender, service = desk.sender, desk.service
 
     async def run() -> Response:
-        write_check.charge(visit)
+        write_check.charge(visit, visit.site.writing)
         body = write_check.body_of(visit, draft)
         try:
             checked = await visit.site.send.check(sender, body)
@@ -99,7 +107,7 @@ async def _passed(visit: Visit, then: write_check.Step) -> Afterwards:
             return await _form(visit, desk, draft, wrong)
         return await then(visit, write_check.Ready(desk, draft, sender, service, checked))
 
-    return run
+    return lambda: _spoken(visit, run())
 
 
 async def _form(
@@ -111,6 +119,7 @@ async def _form(
         found.status,
         desk=desk,
         draft=draft,
+        is_begun=visit.request.method == "POST",
         wrong=wrong,
         errors=found.errors,
         note=note,
@@ -122,16 +131,35 @@ async def _form(
 
 
 def _options(visit: Visit, desk: Desk) -> Sequence[tuple[str, str]]:
-    draft = visit.texts.text(gettext("draft"))
+    draft = visit.texts.text("draft")
     return [
-        (one.id, f"{one.name} ({draft})" if one.state == "draft" else one.name)
+        (one.id, f"{name} ({draft})" if one.state == "draft" else name)
         for one in desk.services
+        for name in (without_tricks(one.name),)
     ]
+
+
+def _speak(visit: Visit) -> None:
+    """In the language that a button of this form asks for: leaving for it would lose the draft."""
+    chosen = next((one for one in LANGUAGES if one == visit.form.get("language")), None)
+    if chosen is not None:
+        visit.texts = Texts(chosen, "messo.console")
+        path = visit.request.url.path
+        visit.sections = of_institution(visit.texts, visit.here, visit.access, path)
+
+
+async def _spoken(visit: Visit, answer: Awaitable[Response]) -> Response:
+    """The answer, and the browser remembers the language if one was asked for."""
+    response = await answer
+    if visit.form.get("language") == visit.texts.language:
+        secure = urlsplit(visit.site.settings.public_url).scheme == "https"
+        keep_language(response, visit.texts.language, secure=secure)
+    return response
 
 
 def _about_service(visit: Visit, desk: Desk, draft: Draft) -> str:
     if desk.many and len(desk.services) > 1 and draft.get("service"):
-        return visit.texts.text(gettext("Several services are called like this: choose one."))
+        return visit.texts.text("Several services are called like this: choose one.")
     if draft.get("service"):
-        return visit.texts.text(gettext("No service that can write is called like this."))
-    return visit.texts.text(gettext("Choose the service that writes."))
+        return visit.texts.text("No service that can write is called like this.")
+    return visit.texts.text("Choose the service that writes.")

@@ -13,6 +13,7 @@ from messo.console import explained
 from messo.console.explained import Explained, Tone, gettext
 from messo.console.write_draft import Draft, cents, due
 from messo.login import FISCAL_CODE
+from messo.messages import checks
 from messo.messages.send import REFERENCE
 from messo.messages.wire import Advice
 from messo.pages.languages import Texts
@@ -20,6 +21,7 @@ from messo.services import Sender
 
 _FISCAL_CODE = re.compile(FISCAL_CODE)
 _NOTICE = re.compile(r"[0123][0-9]{17}\Z")
+_BROKEN = re.compile(r"at line ([0-9]+), column ([0-9]+)\.\Z")
 _PAYEE = re.compile(r"[0-9]{11}\Z")
 SUBJECT, MARKDOWN = (10, 120), (80, 10_000)  # UTF-16 units, as the API takes them
 _MOST_CENTS = 9_999_999_999
@@ -122,17 +124,20 @@ class Wrong:
     detail: str = ""
 
 
-def own_errors(texts: Texts, draft: Draft) -> dict[str, str]:
-    """What is wrong with a form's fields, all at once; the gates would name the first only."""
+def own_errors(
+    texts: Texts, draft: Draft, sender: Sender | None, *, check_digits: bool
+) -> dict[str, str]:
+    """What is wrong with a form's fields, all at once; the gates would name the first only.
+
+    `sender`: if it is known. `check_digits`: of notice numbers.
+    """
     errors = {}
     if draft.get("reference") and not REFERENCE.match(draft.get("reference")):
         errors["reference"] = _say(texts, "reference")
     if draft.way == "json":
         return errors
     if not draft.get("fiscal_code"):
-        errors["fiscal_code"] = texts.text(
-            gettext("To whom do you write? The fiscal code is missing.")
-        )
+        errors["fiscal_code"] = texts.text("To whom do you write? The fiscal code is missing.")
     elif not _FISCAL_CODE.match(draft.get("fiscal_code")):
         errors["fiscal_code"] = _say(texts, "fiscal_code")
     for name, bounds in (("subject", SUBJECT), ("markdown", MARKDOWN)):
@@ -140,24 +145,22 @@ def own_errors(texts: Texts, draft: Draft) -> dict[str, str]:
             errors[name] = sentence
     if (draft.get("due_day") or draft.get("due_time")) and due(draft) is None:
         errors["due_day"] = _say(texts, "due_day")
-    return errors | _payment_errors(texts, draft) | _remote_errors(texts, draft)
+    if draft.has_payment:
+        errors |= _payment_errors(texts, draft, sender, check_digits=check_digits)
+    return errors | _remote_errors(texts, draft)
 
 
 def wrong_of(texts: Texts, draft: Draft, problem: Problem, sender: Sender) -> Wrong:
     """A refusal of the gates in the words of the page, at the field that it is about."""
     place = problem.field or ""
     name = _field_of(place) if draft.way == "form" else _field_of_json(place)
-    about = explained.PROBLEMS.get(problem.title)
+    about = explained.refusal(problem)
     if problem.title == "Error while sending payment metadata":
-        most = texts.euro(sender.max_allowed_payment_amount)
-        sentence = texts.text(
-            gettext("This service may ask for %(amount)s at the most."), amount=most
-        )
+        sentence = _too_much(texts, sender)
     elif about:
         sentence = texts.text(about)
     elif draft.way == "json" and name == "json":
-        place = place or texts.text(gettext("the whole text"))
-        sentence = texts.text(gettext("Something is wrong at: %(place)s"), place=place[:100])
+        sentence = _in_json(texts, place, problem.detail)
     else:
         sentence = _say(texts, name)
     return Wrong(400, {name: sentence}, problem.detail)
@@ -180,15 +183,13 @@ def own_advice(texts: Texts, draft: Draft, fiscal_code: str) -> dict[str, list[s
     if _FISCAL_CODE.match(fiscal_code) and not _checks(fiscal_code):
         said["fiscal_code" if draft.way == "form" else "json"] = [
             texts.text(
-                gettext(
-                    "The last letter of this fiscal code does not fit the others: a sign is "
-                    "probably mistyped."
-                )
+                "The last letter of this fiscal code does not fit the others: a sign is "
+                "probably mistyped."
             )
         ]
     moment = due(draft) if draft.way == "form" else None
     if moment is not None and moment < clock.now():
-        said["due_day"] = [texts.text(gettext("This moment is over."))]
+        said["due_day"] = [texts.text("This moment is over.")]
     return said
 
 
@@ -206,7 +207,7 @@ def is_fiscal_code(text: str) -> bool:
 def own_code_error(texts: Texts) -> str:
     """For who wants a message sent to themselves, and says no fiscal code."""
     return texts.text(
-        gettext("Write your own fiscal code, 16 letters and digits, to get the message yourself.")
+        "Write your own fiscal code, 16 letters and digits, to get the message yourself."
     )
 
 
@@ -214,18 +215,41 @@ def _checks(fiscal_code: str) -> bool:
     return bool(codicefiscale.encode_cin(fiscal_code[:15]) == fiscal_code[15])
 
 
-def _payment_errors(texts: Texts, draft: Draft) -> dict[str, str]:
-    if not draft.has_payment:
-        return {}
+def _payment_errors(
+    texts: Texts, draft: Draft, sender: Sender | None, *, check_digits: bool
+) -> dict[str, str]:
     errors = {}
     amount = cents(draft.get("amount"))
     if amount is None or not 1 <= amount <= _MOST_CENTS:
         errors["amount"] = _say(texts, "amount")
-    if not _NOTICE.match("".join(draft.get("notice_number").split())):
+    elif sender is not None and amount > sender.max_allowed_payment_amount:
+        errors["amount"] = _too_much(texts, sender)
+    notice = "".join(draft.get("notice_number").split())
+    if not _NOTICE.match(notice) or (check_digits and not checks.fits_check_digits(notice)):
         errors["notice_number"] = _say(texts, "notice_number")
     if draft.get("payee") and not _PAYEE.match(draft.get("payee")):
         errors["payee"] = _say(texts, "payee")
     return errors
+
+
+def _too_much(texts: Texts, sender: Sender) -> str:
+    most = texts.euro(sender.max_allowed_payment_amount)
+    return texts.text("This service may ask for %(amount)s at the most.", amount=most)
+
+
+def _in_json(texts: Texts, place: str, detail: str) -> str:
+    """What is wrong with a JSON; the two most frequent errors in the reader's own language."""
+    broken = _BROKEN.search(detail)
+    if not place and broken:
+        return texts.text(
+            "This is not JSON: look at line %(line)s, column %(column)s.",
+            line=broken[1],
+            column=broken[2],
+        )
+    name = place[:100] or texts.text("the whole text")
+    if place and detail == f"{place} is required.":
+        return texts.text("This is missing in the JSON: %(place)s", place=name)
+    return texts.text("Something is wrong at: %(place)s", place=name)
 
 
 def _remote_errors(texts: Texts, draft: Draft) -> dict[str, str]:

@@ -649,8 +649,7 @@ SELECT count(*) FROM (
 -- For people: in the order in which they were made, with what their services are called.
 -- reads: services.service
 SELECT
-    w.id, w.service_id, s.name AS service_name, w.url, w.kinds, w.state, w.created_at, w.stopped_at,
-    w.stopped_why
+    w.id, w.service_id, s.name AS service_name, w.url, w.kinds, w.state, w.created_at, w.stopped_why
 FROM events.webhook AS w
 INNER JOIN services.service AS s ON s.id = w.service_id
 WHERE w.institution_id = :institution_id AND w.id > :after

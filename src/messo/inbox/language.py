@@ -8,10 +8,8 @@ from starlette.routing import Route
 from messo.base.forms import read_form
 from messo.inbox.visit import Visit, open_page
 from messo.pages.edge import redirect
-from messo.pages.languages import LANGUAGE_COOKIE, LANGUAGES, Language, locale_of
+from messo.pages.languages import LANGUAGES, Language, keep_language, locale_of
 from messo.recipients import choose_language
-
-_YEAR = 365 * 24 * 3600
 
 
 def routes() -> list[Route]:
@@ -41,14 +39,8 @@ async def choose(visit: Visit) -> Response:
 
 def remember(visit: Visit, response: Response, chosen: Language) -> None:
     """For when nobody is logged in: the same language in this browser."""
-    response.set_cookie(
-        LANGUAGE_COOKIE,
-        chosen,
-        max_age=_YEAR,
-        secure=urlsplit(visit.site.settings.public_url).scheme == "https",
-        httponly=True,
-        samesite="lax",
-    )
+    secure = urlsplit(visit.site.settings.public_url).scheme == "https"
+    keep_language(response, chosen, secure=secure)
 
 
 def local_path(text: str) -> str:

@@ -5,6 +5,7 @@ The page is the inbox's own, from the same templates; nothing in it leads anywhe
 
 import re
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -42,9 +43,14 @@ class Preview:
     on_loopback: bool
     can_pay: bool = True
 
-    def message(self, service: Service, content: Content, language: Language) -> str:
-        """The page of a message with this content from this service, however little is there."""
-        line = _line(service, content)
+    def message(
+        self, service: Service, content: Content, language: Language, sent_at: datetime | None
+    ) -> str:
+        """The page of a message with this content from this service, however little is there.
+
+        `sent_at`: None while it is being written.
+        """
+        line = _line(service, content, sent_at or clock.now())
         third = _third(content)
         is_remote = bool(third.has_remote_content)
         return _page(
@@ -65,14 +71,17 @@ class Preview:
             failure=None,
         )
 
-    def service(self, service: Service, language: Language) -> str:
-        """The page of a service, as somebody sees it who lets it write."""
+    def service(self, service: Service, language: Language, logos: tuple[str, str]) -> str:
+        """The page of a service, as somebody sees it who lets it write.
+
+        `logos`: the addresses of its own and of its institution's, "" where there is none.
+        """
         return _page(
             "preview_service.html",
             language,
             service=service,
-            logo="",
-            institution_logo="",
+            logo=logos[0],
+            institution_logo=logos[1],
             letters=letters_of(service.institution_name),
             topic_name="" if service.topic == OTHER else name_of(language, service.topic),
             description=markdown.render(service.description) if service.description else "",
@@ -119,7 +128,7 @@ def _third(content: Content) -> ThirdPartyData:
     return ThirdPartyData("") if third is UNSET else third
 
 
-def _line(service: Service, content: Content) -> Line:
+def _line(service: Service, content: Content, sent_at: datetime) -> Line:
     third, due, payment = _third(content), content.due_date, content.payment_data
     return Line(
         id="",
@@ -130,7 +139,7 @@ def _line(service: Service, content: Content) -> Line:
         organization_fiscal_code=service.fiscal_code,
         department_name=service.department,
         subject=content.subject,
-        created_at=clock.now(),
+        created_at=sent_at,
         time_to_live=0,
         is_read=False,
         is_archived=False,

@@ -75,15 +75,14 @@ async def show_list(visit: Visit) -> Response:
 async def show(visit: Visit) -> Response:
     """What a service is, how to reach it, and what it may do."""
     service = await _read(visit)
-    known = await logos.versions(visit.conn, [service.id, service.institution_id])
-    own, institution = known.get(service.id), known.get(service.institution_id)
+    own, whole = await logos.addresses(
+        visit.conn, service.id, service.institution_id, service.fiscal_code
+    )
     return visit.page(
         "service_page.html",
         service=service,
-        logo=logos.service_address(service.id, own) if own else "",
-        institution_logo=(
-            logos.institution_address(service.fiscal_code, institution) if institution else ""
-        ),
+        logo=own,
+        institution_logo=whole,
         letters=letters_of(service.institution_name),
         topic_name="" if service.topic == OTHER else name_of(visit.texts.language, service.topic),
         description=markdown.render(service.description) if service.description else "",

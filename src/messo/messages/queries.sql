@@ -285,21 +285,21 @@ SELECT count(*) FROM (
 -- name: hold
 -- For the operator's eyes; the count itself is what refuses.
 INSERT INTO messages.guard_hold AS old (
-    bucket, institution_id, fingerprint, service_id, recipients, held_at
+    bucket, institution_id, fingerprint, service_id, recipients, held_at, last_at
 )
-VALUES (:bucket, :institution_id, :fingerprint, :service_id, :recipients, :now)
+VALUES (:bucket, :institution_id, :fingerprint, :service_id, :recipients, :now, :now)
 ON CONFLICT (bucket, institution_id, fingerprint)
-DO UPDATE SET recipients = excluded.recipients;
+DO UPDATE SET recipients = excluded.recipients, last_at = excluded.last_at;
 
 -- name: list_holds
--- Newest first, with names. reads: services.institution, services.service
+-- What was stopped last first, with names. reads: services.institution, services.service
 SELECT
     h.institution_id, i.name, h.service_id, coalesce(v.name, '') AS service_name, h.fingerprint,
-    h.recipients, h.held_at
+    h.recipients, h.held_at, coalesce(h.last_at, h.held_at) AS last_at
 FROM messages.guard_hold AS h
 INNER JOIN services.institution AS i ON i.id = h.institution_id
 LEFT JOIN services.service AS v ON v.id = h.service_id
-ORDER BY h.held_at DESC
+ORDER BY coalesce(h.last_at, h.held_at) DESC
 LIMIT 100;
 
 -- name: list_allowances
@@ -555,19 +555,27 @@ SELECT DISTINCT n.fiscal_code FROM (
 ) AS n;
 
 -- name: reports_of_services
--- For the senders themselves. Over all buckets: for people, and at most a hundred. A page begins below
--- the last report of the page before.
+-- For the senders themselves. Over all buckets: for people. A page begins below the last report of the
+-- page before.
 -- reads: services.service
-SELECT o.message_id AS id, o.service_id, o.reported_at, coalesce(v.name, '') AS service_name
-FROM messages.report AS o
-LEFT JOIN services.service AS v ON v.id = o.service_id
-WHERE o.bucket = ANY(:buckets::smallint[]) AND o.service_id = ANY(:service_ids::text[])
-  AND (
-      :before_at::timestamptz IS NULL
-      OR (o.reported_at, o.message_id) < (:before_at, :before_id::text)
-  )
-ORDER BY o.reported_at DESC, o.message_id DESC
-LIMIT :limit;
+WITH newest AS MATERIALIZED (
+    SELECT o.bucket, o.message_id, o.service_id, o.reported_at
+    FROM messages.report AS o
+    WHERE o.bucket = ANY(:buckets::smallint[]) AND o.service_id = ANY(:service_ids::text[])
+      AND (
+          :before_at::timestamptz IS NULL
+          OR (o.reported_at, o.message_id) < (:before_at, :before_id::text)
+      )
+    ORDER BY o.reported_at DESC, o.message_id DESC
+    LIMIT :limit
+)
+SELECT
+    n.message_id AS id, n.service_id, n.reported_at, coalesce(v.name, '') AS service_name,
+    m.subject, coalesce(m.fiscal_code, '') AS fiscal_code
+FROM newest AS n
+LEFT JOIN messages.message AS m ON m.bucket = n.bucket AND m.id = n.message_id
+LEFT JOIN services.service AS v ON v.id = n.service_id
+ORDER BY n.reported_at DESC, n.message_id DESC;
 
 -- name: reported_services
 -- For operators, now and then. Of each service that was reported what it delivered is counted, by the
@@ -759,19 +767,20 @@ ORDER BY
 
 -- name: held_lately
 -- What of one institution the guard has stopped since then. The bucket is of institution and content.
-SELECT count(*) AS contents, max(h.held_at) AS held_at
+SELECT count(*) AS contents, max(coalesce(h.last_at, h.held_at)) AS held_at
 FROM messages.guard_hold AS h
 WHERE h.bucket = ANY(:buckets::smallint[]) AND h.institution_id = :institution_id
-  AND h.held_at >= :since;
+  AND coalesce(h.last_at, h.held_at) >= :since;
 
 -- name: holds_of_institution
 -- As `list_holds`, of one. reads: services.service
 SELECT
-    h.service_id, coalesce(v.name, '') AS service_name, h.fingerprint, h.recipients, h.held_at
+    h.service_id, coalesce(v.name, '') AS service_name, h.fingerprint, h.recipients, h.held_at,
+    coalesce(h.last_at, h.held_at) AS last_at
 FROM messages.guard_hold AS h
 LEFT JOIN services.service AS v ON v.id = h.service_id
 WHERE h.bucket = ANY(:buckets::smallint[]) AND h.institution_id = :institution_id
-ORDER BY h.held_at DESC
+ORDER BY coalesce(h.last_at, h.held_at) DESC
 LIMIT 100;
 
 -- name: count_failed_up_to
@@ -784,29 +793,28 @@ SELECT count(*) FROM (
 
 -- name: shares_of_reports
 -- From figures, not from messages, of which there are millions. Reports count from the first day on
--- of which there are figures. All services, or those of one institution.
+-- of which there are figures, if there are any. All services, or those of one institution.
 -- reads: events.figure, services.service, services.institution
-WITH received AS MATERIALIZED (
+WITH reported AS MATERIALIZED (
+    SELECT o.service_id, (o.reported_at AT TIME ZONE 'Europe/Rome')::date AS day
+    FROM messages.report AS o
+    INNER JOIN services.service AS s ON s.id = o.service_id
+    WHERE o.bucket = ANY(:buckets::smallint[]) AND o.reported_at >= :reported_since
+      AND (:institution_id::text IS NULL OR s.institution_id = :institution_id::text)
+),
+received AS MATERIALIZED (
     SELECT f.service_id, sum(f.number)::bigint AS messages, min(f.day) AS first
     FROM events.figure AS f
     WHERE f.bucket = ANY(:buckets::smallint[]) AND f.kind = 'processed' AND f.day >= :since::date
-      AND f.service_id IN (
-          SELECT o.service_id
-          FROM messages.report AS o
-          INNER JOIN services.service AS s ON s.id = o.service_id
-          WHERE o.bucket = ANY(:buckets::smallint[]) AND o.reported_at >= :reported_since
-            AND (:institution_id::text IS NULL OR s.institution_id = :institution_id::text)
-      )
+      AND f.service_id IN (SELECT reported.service_id FROM reported)
     GROUP BY f.service_id
 )
 SELECT
     s.id AS service_id, s.name AS service_name, i.id AS institution_id,
-    i.name AS institution_name, count(*) AS reports, r.messages AS received
-FROM received AS r
-INNER JOIN messages.report AS o
-    ON o.bucket = ANY(:buckets::smallint[]) AND o.service_id = r.service_id
-    AND o.reported_at >= :reported_since
-    AND (o.reported_at AT TIME ZONE 'Europe/Rome')::date >= r.first
-INNER JOIN services.service AS s ON s.id = r.service_id
+    i.name AS institution_name, count(*) AS reports, coalesce(r.messages, 0) AS received
+FROM reported AS o
+LEFT JOIN received AS r ON r.service_id = o.service_id
+INNER JOIN services.service AS s ON s.id = o.service_id
 INNER JOIN services.institution AS i ON i.id = s.institution_id
+WHERE r.first IS NULL OR o.day >= r.first
 GROUP BY s.id, s.name, i.id, i.name, r.messages;

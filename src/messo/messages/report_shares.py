@@ -33,8 +33,7 @@ class Share:
 async def shares(conn: Connection, institution_id: str | None = None) -> list[Share]:
     """Services that were reported in the last 30 days, the largest share first.
 
-    Of one institution, or of all. A service that put nothing into an inbox in these days is not
-    among them.
+    Of one institution, or of all.
     """
     since = clock.now() - WINDOW
     rows = await conn.rows(

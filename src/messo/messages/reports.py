@@ -33,12 +33,14 @@ class Reported:
 
 @dataclass(frozen=True)
 class Report:
-    """A message that its recipient says was not meant for them, and when they said so."""
+    """A message that its recipient (`fiscal_code`) says was not meant for them, and when they did."""
 
     message_id: str
     service_id: str
     service_name: str
     reported_at: datetime
+    subject: str | None
+    fiscal_code: str
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,14 @@ async def reports(
         limit=limit + 1,
     )
     shown = [
-        Report(row["id"], row["service_id"], row["service_name"], row["reported_at"])
+        Report(
+            row["id"],
+            row["service_id"],
+            row["service_name"],
+            row["reported_at"],
+            row["subject"],
+            row["fiscal_code"],
+        )
         for row in rows[:limit]
     ]
     more = len(rows) > limit

@@ -25,11 +25,12 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
 @dataclass(frozen=True)
 class Sent:
-    """What was kept. Under a key used before: the id of the first message."""
+    """What was kept. Under a key used before: the id of the first message, and not `is_first`."""
 
     message_id: str
     fiscal_code: str
     advice: Sequence[wire.Advice]
+    is_first: bool
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Send:
         else:
             message_id = await self.accept.keep(draft)
         advice = await self.advise(sender.institution_id, draft.markdown)
-        return Sent(message_id, fiscal_code, advice)
+        return Sent(message_id, fiscal_code, advice, is_first=message_id == draft.id)
 
     async def check(self, sender: Sender, body: bytes) -> Checked:
         """Everything that needs no write, with the same `Problem`s; nothing is sent or counted.

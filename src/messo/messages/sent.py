@@ -24,7 +24,7 @@ Level = Literal["STANDARD", "ADVANCED"]
 Rejection = Literal["USER_NOT_FOUND", "SERVICE_NOT_ALLOWED"]
 
 MOST_SERVICES = 200  # in one list: whoever has more chooses among them
-WINDOW = 10_000  # messages looked at for one page
+WINDOW = 5_000  # messages looked at for one page
 _UNNARROWED = 2_000  # where each of them is wanted
 _FEW = 8  # of each service and bucket at first, where these are many
 _MOST_WORDS = 10

@@ -38,3 +38,7 @@ CREATE INDEX audit_of_action ON operations.audit (bucket, action, id);
 CREATE INDEX audit_of_actor ON operations.audit (bucket, actor, id);
 CREATE INDEX audit_of_subject ON operations.audit (bucket, subject, id);
 CREATE INDEX audit_of_seal ON operations.audit (bucket, seal, id);
+
+-- When a content was last stopped: one that is not sent any more is not held any more.
+ALTER TABLE messages.guard_hold ADD COLUMN last_at timestamptz;
+COMMENT ON COLUMN messages.guard_hold.last_at IS 'When a message of this content was last refused; of what is older than this column, unknown.';

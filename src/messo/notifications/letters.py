@@ -59,8 +59,10 @@ _ROLES: dict[str, tuple[str, str]] = {
         "manage everything, people and keys too",
     ),
     "editor": ("preparare i servizi e pubblicarli", "prepare services and publish them"),
-    # Nobody sends with a login yet.
-    "sender": ("vedere i servizi", "see the services"),
+    "sender": (
+        "scrivere ai cittadini e vedere i messaggi inviati",
+        "write to citizens and see the messages sent",
+    ),
     "reader": ("vedere i servizi", "see the services"),
 }
 

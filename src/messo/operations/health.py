@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -74,7 +73,7 @@ async def queue_state(pool: Pool) -> dict[str, dict[str, float]]:
 async def queues(conn: Connection) -> dict[str, dict[str, float]]:
     """For each step with work: `depth`, and `age_seconds` of the item that is due longest."""
     rows = await conn.rows(work.queries.queue_state)
-    now = datetime.now(UTC)
+    now = clock.now()
     return {
         row["step"]: {
             "depth": row["depth"],

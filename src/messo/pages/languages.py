@@ -18,6 +18,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency
 from starlette.requests import Request
+from starlette.responses import Response
 
 from messo.base import clock
 from messo.recipients import SPOKEN, language_of_browser
@@ -27,6 +28,7 @@ LANGUAGES: tuple[Language, ...] = SPOKEN
 ROME = ZoneInfo("Europe/Rome")
 _FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 LANGUAGE_COOKIE = "messo-language"
+_YEAR = 365 * 24 * 3600
 _LOCALE = {"it": "it_IT", "en": "en_GB"}
 
 
@@ -54,6 +56,18 @@ def asked_language(request: Request) -> Language:
         if chosen == language:
             return language
     return language_of_browser(request.headers.get("accept-language", ""))
+
+
+def keep_language(response: Response, chosen: Language, *, secure: bool) -> None:
+    """Have this browser ask for the same language from now on. `secure`: never without TLS."""
+    response.set_cookie(
+        LANGUAGE_COOKIE,
+        chosen,
+        max_age=_YEAR,
+        secure=secure,
+        httponly=True,
+        samesite="lax",
+    )
 
 
 def in_rome(moment: datetime) -> datetime:

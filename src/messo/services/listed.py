@@ -65,9 +65,7 @@ async def find_name(conn: Connection, institution_id: str, service_id: str) -> S
     """The one with this id; None for another institution's."""
     if not storable(service_id):
         return None
-    row = await conn.row(
-        queries.services_named, institution_id=institution_id, id=service_id, words=[], limit=1
-    )
+    row = await conn.row(queries.name_of_service, institution_id=institution_id, id=service_id)
     return None if row is None else ServiceName(**row)
 
 

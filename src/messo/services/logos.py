@@ -61,6 +61,18 @@ async def versions(conn: Connection, owner_ids: Sequence[str]) -> dict[str, str]
     return {row["owner_id"]: row["digest"].hex()[:_VERSION] for row in rows}
 
 
+async def addresses(
+    conn: Connection, service_id: str, institution_id: str, fiscal_code: str
+) -> tuple[str, str]:
+    """Of a service's logo and of its institution's; "" where there is none."""
+    known = await versions(conn, [service_id, institution_id])
+    own, whole = known.get(service_id), known.get(institution_id)
+    return (
+        service_address(service_id, own) if own else "",
+        institution_address(fiscal_code, whole) if whole else "",
+    )
+
+
 def service_address(service_id: str, version: str = "") -> str:
     """Path of a service's logo; with a version it changes when the logo does."""
     return f"{SERVICES}{service_id.lower()}.png" + (f"?v={version}" if version else "")

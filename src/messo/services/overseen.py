@@ -13,10 +13,9 @@ _MOST = 50  # of a history
 
 @dataclass(frozen=True)
 class Overseen:
-    """A service as `owned` finds it, and what operators alone ask: category and suspensions."""
+    """A service as `owned` finds it, and what operators alone ask: suspensions."""
 
     row: Row
-    category: str
     suspended_at: datetime | None
     institution_suspended_at: datetime | None
 
@@ -28,7 +27,7 @@ async def look(conn: Connection, service_id: str) -> Overseen:
         raise owned.not_found(service_id)
     more = await conn.row(queries.look_at_service, id=service_id)
     assert more is not None, "services are never removed"  # noqa: S101
-    return Overseen(row, more["category"], more["suspended_at"], more["institution_suspended_at"])
+    return Overseen(row, more["suspended_at"], more["institution_suspended_at"])
 
 
 async def history(conn: Connection, service_id: str) -> Sequence[Row]:

@@ -544,6 +544,11 @@ SELECT s.id, s.name, s.state FROM services.service AS s
 WHERE s.institution_id = :institution_id
 ORDER BY lower(s.name), s.id LIMIT :limit;
 
+-- name: name_of_service
+-- One of an institution's own, by its key: lists ask for it on every page.
+SELECT s.id, s.name, s.state FROM services.service AS s
+WHERE s.id = :id AND s.institution_id = :institution_id;
+
 -- name: services_named
 -- Of one institution, which has some thousands at the most: its index is enough.
 SELECT s.id, s.name, s.state FROM services.service AS s
@@ -601,8 +606,8 @@ ORDER BY owner, k.slot;
 -- For people, who look for a name. `after_name` and `after_id`: the last one of the page before.
 -- Ten thousand rows at most are looked at where few of them are wanted.
 SELECT
-    s.id, s.name, lower(s.name) AS sorted_as, s.state, s.suspended_at, s.group_id,
-    g.name AS group_name, l.status, l.waits, l.reason, l.updated_at AS changed_at
+    s.id, s.name, s.state, s.suspended_at, s.group_id, g.name AS group_name,
+    l.status, l.waits, l.reason, l.updated_at AS changed_at
 FROM services.service AS s
 INNER JOIN services.lifecycle AS l ON l.service_id = s.id
 LEFT JOIN services.service_group AS g ON g.id = s.group_id
@@ -649,7 +654,7 @@ SELECT
 
 -- name: look_at_service
 -- For operators: what `find_service` does not say of a service, deleted or not.
-SELECT s.category, s.suspended_at, i.suspended_at AS institution_suspended_at
+SELECT s.suspended_at, i.suspended_at AS institution_suspended_at
 FROM services.service AS s
 INNER JOIN services.institution AS i ON i.id = s.institution_id
 WHERE s.id = :id;

@@ -11,7 +11,8 @@ async def page_of(
 ) -> tuple[Sequence[Row], str]:
     """So many after this id; and the id after which the next page comes, or "".
 
-    Each row has the columns of a client but for secrets and keys, and `service_name`.
+    `id`, `service_id`, `service_name`, `environment`, `redirects`, `auth_method`, `created_at` and
+    `changed_at` of each.
     """
     rows = await conn.rows(
         queries.page_of_clients, institution_id=institution_id, after=after, limit=limit + 1

@@ -431,9 +431,8 @@ WHERE c.id = :id AND c.old_secret_digest IS NOT NULL;
 -- For people: all clients of an institution by their ids, which begin with that of their service.
 -- reads: services.service
 SELECT
-    c.id, c.service_id, c.environment, c.redirects, c.auth_method, c.request_protection,
-    c.subject_type, c.optional_claims, c.level, c.old_secret_until, c.state_missing_at,
-    c.created_at, c.changed_at, s.name AS service_name
+    c.id, c.service_id, c.environment, c.redirects, c.auth_method, c.created_at, c.changed_at,
+    s.name AS service_name
 FROM services.service AS s
 INNER JOIN sso.client AS c ON c.service_id = s.id
 WHERE s.institution_id = :institution_id AND s.state <> 'deleted' AND c.id > :after

@@ -20,6 +20,9 @@ function move(step) {
   links[next].scrollIntoView({ block: "nearest" });
 }
 
+// Where the focus was before the keys were asked for: Escape closes them and goes back there.
+let before = null;
+
 function press(selector) {
   const found = document.querySelector(selector);
   if (found) found.click();
@@ -28,10 +31,16 @@ function press(selector) {
 const ACTIONS = {
   j: () => move(1),
   k: () => move(-1),
-  n: () => press(".pager a[rel=next]"),
-  p: () => press(".pager a[rel=first]"),
+  n: () => press("main a[rel=next]"),
+  p: () => press("main a[rel=first]"),
   "/": () => { const field = document.querySelector("[data-search] input:not([type=hidden])"); if (field) field.focus(); },
-  "?": () => { const help = document.querySelector(".keys-help"); if (help) { help.open = true; help.querySelector("summary").focus(); } },
+  "?": () => {
+    const help = document.querySelector(".keys-help");
+    if (!help) return;
+    if (!help.contains(document.activeElement)) before = document.activeElement;
+    help.open = true;
+    help.querySelector("summary").focus();
+  },
 };
 
 if (list) {
@@ -44,7 +53,15 @@ if (list) {
   });
   const help = document.querySelector(".keys-help");
   const box = document.getElementById("keys-on");
-  if (help) help.hidden = false;
+  if (help) {
+    help.hidden = false;
+    help.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      help.open = false;
+      if (before && before.isConnected) before.focus();
+      before = null;
+    });
+  }
   if (box) {
     box.checked = !areOff();
     box.addEventListener("change", () => { try { localStorage.setItem(OFF, box.checked ? "0" : "1"); } catch { /* not kept */ } });

@@ -1,5 +1,22 @@
-// Counts what is typed, and keeps the place in a preview that is refreshed.
+// Counts what is typed, keeps the place in a preview that is refreshed, and asks before a draft is lost.
 "use strict";
+
+// A draft is nowhere but on this page: whoever leaves it by anything but its own buttons is asked. It is
+// not kept in the browser, which others may use, too.
+const drafts = [...document.querySelectorAll("form[data-draft]")];
+let isBegun = false;
+const begin = () => { isBegun = drafts.some((form) => form.dataset.draft === "begun"); };
+begin();
+drafts.forEach((form) => {
+  form.addEventListener("input", () => { form.dataset.draft = "begun"; begin(); });
+  form.addEventListener("submit", () => { isBegun = false; });
+});
+window.addEventListener("pageshow", begin);
+window.addEventListener("beforeunload", (event) => {
+  if (!isBegun) return;
+  event.preventDefault();
+  event.returnValue = true; // as older browsers want it
+});
 
 document.querySelectorAll("[data-without-script]").forEach((button) => { button.hidden = true; });
 
