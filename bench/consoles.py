@@ -168,13 +168,10 @@ class _Clerk:
             ("messages by words of the subject", {"words": "pratica 4999"}),
             ("messages by words that are nowhere", {"words": "introvabile"}),
         ):
-            yield what, self.search(f"{at}/messages", {"service": self.there.service, **fields})
+            yield what, self.search(big, fields)
         day = clock.day_in_rome(clock.now())
         dates = {"since": str(day - timedelta(days=90)), "until": str(day - timedelta(days=60))}
-        yield (
-            "messages by date",
-            self.search(f"{at}/messages", {"service": self.there.service, **dates}),
-        )
+        yield "messages by date", self.search(big, dates)
         other = f"/console/institutions/{self.there.other}"
         yield f"messages of {_FEWER} services", f"{other}/messages"
         yield f"messages of {_FEWER} services, a later page", self.later(f"{other}/messages", 5)
@@ -212,9 +209,10 @@ class _Clerk:
         if not token:
             raise RuntimeError(f"{path} has no form")
         body = urllib.parse.urlencode({"csrf": token[1], **fields}).encode()
-        return (
-            urllib.parse.urlsplit(self._open(path, body)[0])._replace(scheme="", netloc="").geturl()
-        )
+        address, page = self._open(path, body)
+        if "q=" not in address or 'name="words"' not in page:
+            raise RuntimeError(f"{path} was not searched")
+        return urllib.parse.urlsplit(address)._replace(scheme="", netloc="").geturl()
 
     def _open(self, path: str, body: bytes | None = None) -> tuple[str, str]:
         name, _, value = self.there.cookie.partition(": ")

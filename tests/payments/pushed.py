@@ -5,7 +5,7 @@ from typing import Any
 
 from messo.payments import Notice
 
-DEBTOR = "RSSMRA80A01H501U"
+DEBTOR = "RSSMRA80A01Y123H"
 DEBTOR_NAME = "Mario Rossi"
 
 
