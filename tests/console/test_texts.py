@@ -16,7 +16,22 @@ _MARKED = {"gettext": None}
 CONSOLE = Room(
     "messo.console",
     (_FUNCTIONS, _MARKED),
-    frozenset(["Messo", "IT", "EN", "·", "–", "Enter", "JSON", "CSV", "Webhook", "Menu", "Italiano", "English"]),
+    frozenset(
+        [
+            "Messo",
+            "IT",
+            "EN",
+            "·",
+            "–",
+            "Enter",
+            "JSON",
+            "CSV",
+            "Webhook",
+            "Menu",
+            "Italiano",
+            "English",
+        ]
+    ),
 )
 
 
