@@ -195,3 +195,22 @@ async def test_a_role_that_is_taken_away_while_a_form_waits_is_taken_away(
         await asyncio.sleep(0.5)
         await conn.raw.execute("UPDATE people.member SET role = 'reader' WHERE login = 'vera'")
     assert (await inviting).status_code == 403
+
+
+async def test_forms_of_one_institution_that_wait_hold_up_nobody_else(
+    colleague: Colleague, other: Colleague, pool: Pool, world: World
+) -> None:
+    """More of them than there are connections, while somebody else holds the institution."""
+    clerk = await clerk_at(colleague, pool, world.anna.institution, login="piera")
+    bruno = await clerk_at(other, pool, world.bruno.institution, login="remo")
+    address = f"{clerk.home}/keys/networks"
+    async with pool.transaction() as conn:
+        await members.lock_people(conn, world.anna.institution)
+        form = {"csrf": clerk.csrf, "networks": ""}
+        waiting = [asyncio.create_task(clerk.client.post(address, data=form)) for _ in range(12)]
+        await asyncio.sleep(0.5)
+        assert "remo" in await bruno.get("/people")
+        stranger = await bruno.client.post(address, data={"csrf": bruno.csrf, "networks": ""})
+        assert stranger.status_code == 404
+        assert not any(one.done() for one in waiting)
+    assert {(await one).status_code for one in waiting} == {303}
